@@ -1,0 +1,171 @@
+"""The registry as frozen values: who is in the park, what is measured, what it feeds.
+
+Pure data. `registry.loading` makes it from a file, `registry.repository` keeps it, and everything else reads a
+`Registry` snapshot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from gateway.store.timeseries import PointRef
+
+STAGES = ("raw_material", "production", "distribution", "use", "end_of_life")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name in both languages."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    id: str
+    name: Name
+    region: str  # key of a grid region in the factor files, such as "fujian"
+    timezone: str  # IANA zone; account days are cut in it
+    area_km2: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Which factor series an account uses; series are never mixed inside one account."""
+
+    electricity: str = "national"  # national | provincial
+    fuel_set: str = "gbt32151-34-2024"
+    gwp: str = "ar5"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One quantity of one device."""
+
+    point_id: int  # integer key of the time series; 0 before the registry is stored
+    device: str
+    id: str
+    quantity: str  # a key of collectors.quantities.QUANTITIES
+    modulus: float | None = None  # the counter starts again from 0 here, canonical unit
+    rated_per_hour: float | None = None  # the most that can pass in an hour, usage unit (rated power × 1 h)
+    gap_max_s: int = 900  # readings farther apart than this are a gap: usage between them is estimated
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    id: str
+    points: tuple[Point, ...]
+    profile: str | None = None
+    rated_power_kw: float | None = None
+    name: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A point that feeds a source, with its sign and share: `incomer-1.energy_import`, `-tenant.energy_import`."""
+
+    device: str
+    point: str
+    share: str = "1"  # signed decimal, exact, such as "-0.25"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An emission source of an enterprise."""
+
+    id: str
+    activity: str  # key of gateway.carbon.activities.ACTIVITIES, such as electricity.purchased or fuel.natural_gas
+    scope: int  # 1, 2 or 3 (GHG Protocol)
+    stage: str  # one of STAGES (GB/T 24067 wording)
+    feeds: tuple[Feed, ...] = ()
+    records: bool = False  # fed by activity records in place of points
+    unit: str | None = None  # unit of records; points bring their own
+    category: int | None = None  # ISO 14064-1 category 1..6; None = the activity's usual one
+    evidence: tuple[Evidence, ...] = ()  # for green power and self-used PV: zero only with evidence
+    factor: str | None = None  # factor id that overrides the activity's own choice
+    name: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A document that backs a claim, such as a green electricity certificate, for the days it covers."""
+
+    kind: str  # certificate | contract | settlement
+    id: str
+    valid_from: str  # ISO date, inclusive
+    valid_to: str  # ISO date, exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    id: str
+    unit: str
+    name: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A declared change of a meter: exact, so nothing has to be guessed."""
+
+    device: str
+    at_ms: int
+    final: dict[str, float]  # point -> last value of the old meter
+    initial: dict[str, float]  # point -> first value of the new meter
+
+
+@dataclass(frozen=True, slots=True)
+class Enterprise:
+    id: str  # Unified Social Credit Code, GB 32100-2015
+    name: Name
+    park: str
+    industry: str  # GB/T 4754-2017 code
+    method: Method = field(default_factory=Method)
+    rating_policy: str = "four-colour-demo"
+    consents: tuple[str, ...] = ()  # who may pull this account besides the park: "platform"
+    agents: tuple[Agent, ...] = ()
+    devices: tuple[Device, ...] = ()
+    sources: tuple[Source, ...] = ()
+    products: tuple[Product, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+
+    def source(self, source_id: str) -> Source | None:
+        return next((source for source in self.sources if source.id == source_id), None)
+
+    def points(self) -> list[Point]:
+        return [point for device in self.devices for point in device.points]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A consistent snapshot of everything registered. `version` grows with every applied change."""
+
+    version: int
+    parks: dict[str, Park]
+    enterprises: dict[str, Enterprise]
+
+    @cached_property
+    def points_by_name(self) -> dict[tuple[str, str, str], Point]:
+        """(enterprise, device, point) -> Point."""
+        return {
+            (enterprise.id, point.device, point.id): point
+            for enterprise in self.enterprises.values()
+            for point in enterprise.points()
+        }
+
+    @cached_property
+    def refs_by_id(self) -> dict[int, PointRef]:
+        """point_id -> who it is."""
+        return {
+            point.point_id: PointRef(point.point_id, enterprise, device, name, point.quantity)
+            for (enterprise, device, name), point in self.points_by_name.items()
+        }
+
+    def park_of(self, enterprise: str) -> Park:
+        return self.parks[self.enterprises[enterprise].park]

@@ -1,0 +1,274 @@
+"""The relational tables, for SQLite and PostgreSQL alike. Alembic's migrations create them; a test compares the two.
+
+What stays true: `ledger_entries` and `changes` only grow. Times are UTC epoch milliseconds. JSON columns hold
+canonical text (sorted keys, no spaces) where a hash covers them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# --- registry -------------------------------------------------------------------------------------------------------
+
+registry_versions = Table(
+    "registry_versions",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=True),
+    Column("applied_at_ms", BigInteger, nullable=False),
+    Column("diff", Text, nullable=False),  # what changed, as it was printed
+)
+
+# Parks and enterprises are kept as one JSON document each: they are read whole, and the registry file is their form.
+registry_documents = Table(
+    "registry_documents",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # park | enterprise
+    Column("id", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+# The integer keys of the time series. A point keeps its number for good, even when it leaves the registry.
+points = Table(
+    "points",
+    metadata,
+    Column("point_id", Integer, primary_key=True, autoincrement=True),
+    Column("enterprise", String(18), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("point", String(64), nullable=False),
+    Column("quantity", String(64), nullable=False),
+    UniqueConstraint("enterprise", "device", "point"),
+)
+
+# --- access ---------------------------------------------------------------------------------------------------------
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(26), primary_key=True),  # ULID; the first part of the token, so that look-up needs no scan
+    Column("role", String(16), nullable=False),  # device | enterprise | park | platform | admin
+    Column("subject", String(160), nullable=False),  # enterprise/agent, enterprise, park, platform's name, ""
+    Column("secret_hash", String(128), nullable=False),  # SHA-256 of 256 random bits; never the secret
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+    Column("broker_hash", String(256), nullable=False, server_default=""),  # device tokens: PBKDF2 for the broker
+)
+
+# --- ingest ---------------------------------------------------------------------------------------------------------
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("sender", String(64), primary_key=True),  # agent, or device for simple telemetry
+    Column("batch_id", String(64), primary_key=True),
+    Column("payload_hash", String(64), nullable=False),  # SHA-256 hex
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("set_aside", Integer, nullable=False),
+    Column("reasons", Text, nullable=False),  # JSON list of {reason, count}
+)
+
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("enterprise", String(64), nullable=False),  # as claimed; may be unknown
+    Column("sender", String(160), nullable=False),
+    Column("batch_id", String(64), nullable=False),  # "" where it could not be read
+    Column("reason", String(48), nullable=False),
+    Column("detail", Text, nullable=False),  # a sentence: what, where, how to mend it
+    Column("count", Integer, nullable=False),  # readings set aside; 1 for an undecodable message
+    Column("payload", LargeBinary, nullable=False),  # the bytes as they came, or the JSON of the cells set aside
+    Index(None, "enterprise", "received_at_ms"),
+    Index(None, "reason"),
+)
+
+# Dirty hours when the time series are in an engine that cannot commit them with the readings (InfluxDB).
+dirty_hours = Table(
+    "dirty_hours",
+    metadata,
+    Column("point_id", Integer, primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("touched", BigInteger, nullable=False),  # grows with each touch; a claim clears only what it saw
+    Index(None, "touched"),
+)
+
+activity_records = Table(
+    "activity_records",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("record_id", String(80), primary_key=True),  # made by the client
+    Column("kind", String(16), nullable=False),  # source | product | economic
+    Column("subject", String(64), nullable=False),  # source id, product id, or output_value | added_value
+    Column("start_day", String(10), nullable=False),  # local, inclusive
+    Column("end_day", String(10), nullable=False),  # local, exclusive
+    Column("amount_u", BigInteger, nullable=False),  # millionths of unit
+    Column("unit", String(16), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Index(None, "enterprise", "subject", "start_day"),
+)
+
+# --- accounts -------------------------------------------------------------------------------------------------------
+
+# Local days whose entries must be looked at again: written when usage changes, a record comes, or factors change.
+dirty_days = Table(
+    "dirty_days",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("reason", String(24), nullable=False),
+    Column("touched", BigInteger, nullable=False),
+    Index(None, "day"),
+)
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("source", String(64), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("activity", String(64), nullable=False),
+    Column("scope", Integer, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("category", Integer, nullable=False),
+    Column("amount_u", BigInteger, nullable=False),
+    Column("unit", String(16), nullable=False),
+    Column("factor", String(96), nullable=False),
+    Column("edition", String(64), nullable=False),
+    Column("basis", String(24), nullable=False),
+    Column("gwp", String(8), nullable=False),
+    Column("emission_g", BigInteger, nullable=False),
+    Column("energy_gce", BigInteger, nullable=False),
+    Column("provisional", Boolean, nullable=False),
+    Column("coverage_ppm", Integer, nullable=False),
+    Column("estimated_ppm", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("calculation", Text, nullable=False),  # canonical JSON
+    Column("reason", String(24), nullable=False),
+    Column("reverses", Integer),
+    Column("booked_at_ms", BigInteger, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index(None, "enterprise", "day"),
+    Index(None, "enterprise", "source", "day"),
+)
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("period", String(10), primary_key=True),  # a month, 2026-10
+    Column("version", Integer, primary_key=True),
+    Column("status", String(8), nullable=False),  # open | closed
+    Column("body", Text, nullable=False),  # canonical JSON of the statement as served
+    Column("hash", String(64), nullable=False),
+    Column("signature", Text, nullable=False, server_default=""),  # of a closed statement
+    Column("predecessor", Integer),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Index(None, "period", "enterprise"),
+)
+
+ratings = Table(
+    "ratings",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("period", String(10), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("colour", String(8), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("enterprise", String(18), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("subject", String(130), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("values", Text, nullable=False),
+    Column("zh", Text, nullable=False),
+    Column("en", Text, nullable=False),
+    Column("status", String(12), nullable=False),  # open | acknowledged | resolved
+    Column("first_seen_ms", BigInteger, nullable=False),
+    Column("resolved_at_ms", BigInteger),
+    UniqueConstraint("enterprise", "name", "subject", "at_ms"),
+)
+
+# The platform follows this feed; `seq` has no gaps because it is handed out under the writer's lock.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),  # statement | rating
+    Column("enterprise", String(18), nullable=False),
+    Column("period", String(10), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+# --- scheduler ------------------------------------------------------------------------------------------------------
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("fence", BigInteger, nullable=False),  # grows with each change of holder
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("job", String(32), primary_key=True),
+    Column("finished_at_ms", BigInteger, nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("result", Text, nullable=False),  # JSON: what it did, or the error
+)
+
+agent_status = Table(
+    "agent_status",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("agent", String(64), primary_key=True),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("online", Boolean, nullable=False),
+    Column("document", Text, nullable=False),  # the retained status message
+)
+
+settings_kept = Table(
+    "settings_kept",
+    metadata,
+    Column("key", String(48), primary_key=True),  # such as the fingerprint of the factor files last booked with
+    Column("value", Text, nullable=False),
+)
