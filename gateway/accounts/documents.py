@@ -1,0 +1,291 @@
+"""What people and platforms are given: the account as documents, in the words of the outer contract.
+
+Every consumer (API, dashboard, command line, the `statements` and `ratings` tables) speaks these types, so they all
+show the same numbers. Kilograms are integer grams ÷ 1000, so three decimals are exact. `body_of` gives the canonical
+JSON that is stored and hashed; `statement_from` and `rating_from` read it back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from collectors.clock import from_ms
+from gateway.carbon.model import Entry, Rating, SourceLine, Statement
+
+Colour = Literal["green", "yellow", "orange", "red", "grey"]
+COLOURS: tuple[Colour, ...] = ("red", "orange", "yellow", "green", "grey")  # the board's order: worst first
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """Root of all documents: immutable, named fields."""
+
+
+class Bilingual(Document):
+    zh: str
+    en: str
+
+
+class Reasons(Document):
+    zh: tuple[str, ...]
+    en: tuple[str, ...]
+
+
+# --- statement ------------------------------------------------------------------------------------------------------
+
+
+class SourceDocument(Document):
+    """One source's share of a statement."""
+
+    source: str
+    activity: str
+    scope: int
+    stage: str
+    amount: float
+    unit: str
+    emission_kg: float
+    energy_kgce: float
+    factor: str
+    basis: str
+
+
+class StatementDocument(Document):
+    """Sums of a period. A month has a version; any other period is summed when asked for and has version 0."""
+
+    enterprise: str
+    period: str
+    version: int
+    status: Literal["open", "closed"]
+    compliance_kg: float
+    lifecycle_kg: float
+    energy_kgce: float
+    by_scope: dict[str, float]
+    by_stage: dict[str, float]
+    by_source: tuple[SourceDocument, ...]
+    coverage: float
+    estimated_share: float
+    provisional_share: float
+    findings_open: int
+    days: int  # days of the period that have ended and are summed
+    last_seq: int  # newest ledger entry contained
+    notes: tuple[str, ...] = ()
+    hash: str = ""  # SHA-256 over the stored body; empty for a period summed when asked for
+    predecessor: int | None = None  # the version that this one corrects
+    signature: str = ""  # Ed25519, of a closed month
+
+
+# --- rating ---------------------------------------------------------------------------------------------------------
+
+
+class MetricDocument(Document):
+    metric: str
+    value: float | None
+    unit: str
+    benchmark: float | None
+    ratio: float | None
+    colour: str
+    source: str
+
+
+class NextColour(Document):
+    """What would reach the next better colour at the same output."""
+
+    colour: str
+    cut_kg: float | None
+    cut_kgce: float | None
+
+
+class RatingDocument(Document):
+    enterprise: str
+    period: str
+    version: int
+    colour: Colour
+    policy: str
+    official: bool
+    metrics: tuple[MetricDocument, ...]
+    reasons: Reasons
+    to_next: NextColour | None
+
+
+# --- entries, findings ----------------------------------------------------------------------------------------------
+
+
+class EntryDocument(Document):
+    id: str
+    enterprise: str
+    seq: int
+    source: str
+    day: str
+    activity: str
+    scope: int
+    stage: str
+    category: int
+    amount: float
+    unit: str
+    factor: str
+    edition: str
+    basis: str
+    gwp: str
+    emission_kg: float
+    energy_kgce: float
+    provisional: bool
+    coverage: float
+    estimated_share: float
+    digest: str
+    reason: str
+    reverses: str | None  # id of the entry that this one takes back
+    booked_at: str
+    previous_hash: str
+    hash: str
+
+
+class FindingDocument(Document):
+    id: int
+    enterprise: str
+    name: str
+    subject: str
+    at: str
+    severity: Literal["info", "warning", "error"]
+    status: str
+    values: dict[str, Any]
+    text: Bilingual
+    first_seen: str
+    resolved_at: str | None
+
+
+def statement_document(
+    statement: Statement, version: int, status: Literal["open", "closed"], predecessor: int | None = None
+) -> StatementDocument:
+    """The statement as it is served and stored."""
+    return StatementDocument(
+        enterprise=statement.enterprise,
+        period=statement.period,
+        version=version,
+        status=status,
+        compliance_kg=kilo(statement.compliance_g),
+        lifecycle_kg=kilo(statement.lifecycle_g),
+        energy_kgce=kilo(statement.energy_gce),
+        by_scope={str(scope): kilo(grams) for scope, grams in statement.by_scope_g.items()},
+        by_stage={stage: kilo(grams) for stage, grams in statement.by_stage_g.items()},
+        by_source=tuple(_source_document(line) for line in statement.by_source),
+        coverage=statement.coverage,
+        estimated_share=statement.estimated_share,
+        provisional_share=statement.provisional_share,
+        findings_open=statement.findings_open,
+        days=statement.days,
+        last_seq=statement.last_seq,
+        notes=statement.notes,
+        predecessor=predecessor,
+    )
+
+
+def _source_document(line: SourceLine) -> SourceDocument:
+    return SourceDocument(
+        source=line.source,
+        activity=line.activity,
+        scope=line.scope,
+        stage=line.stage,
+        amount=line.amount_u / 1_000_000,
+        unit=line.unit,
+        emission_kg=kilo(line.emission_g),
+        energy_kgce=kilo(line.energy_gce),
+        factor=line.factor,
+        basis=line.basis,
+    )
+
+
+def rating_document(rating: Rating, version: int) -> RatingDocument:
+    """The rating as it is served and stored."""
+    to_next = None
+    if rating.to_next_colour is not None:
+        to_next = NextColour(
+            colour=rating.to_next_colour,
+            cut_kg=_kilo_or_none(rating.to_next_cut_g),
+            cut_kgce=_kilo_or_none(rating.to_next_cut_gce),
+        )
+    return RatingDocument(
+        enterprise=rating.enterprise,
+        period=rating.period,
+        version=version,
+        colour=rating.colour,
+        policy=rating.policy,
+        official=rating.official,
+        metrics=tuple(
+            MetricDocument(
+                metric=metric.metric,
+                value=metric.value,
+                unit=metric.unit,
+                benchmark=metric.benchmark,
+                ratio=metric.ratio,
+                colour=metric.colour,
+                source=metric.source,
+            )
+            for metric in rating.metrics
+        ),
+        reasons=Reasons(zh=rating.reasons_zh, en=rating.reasons_en),
+        to_next=to_next,
+    )
+
+
+def entry_document(entry: Entry) -> EntryDocument:
+    """A ledger entry as it is served."""
+    draft = entry.draft
+    return EntryDocument(
+        id=entry.id,
+        enterprise=draft.enterprise,
+        seq=entry.seq,
+        source=draft.source,
+        day=draft.day.isoformat(),
+        activity=draft.activity,
+        scope=draft.scope,
+        stage=draft.stage,
+        category=draft.category,
+        amount=draft.amount_u / 1_000_000,
+        unit=draft.unit,
+        factor=draft.factor,
+        edition=draft.edition,
+        basis=draft.basis,
+        gwp=draft.gwp,
+        emission_kg=kilo(draft.emission_g),
+        energy_kgce=kilo(draft.energy_gce),
+        provisional=draft.provisional,
+        coverage=draft.coverage_ppm / 1_000_000,
+        estimated_share=draft.estimated_ppm / 1_000_000,
+        digest=draft.digest,
+        reason=entry.reason,
+        reverses=None if entry.reverses is None else f"{draft.enterprise}-{entry.reverses}",
+        booked_at=instant(entry.booked_at_ms),
+        previous_hash=entry.previous_hash,
+        hash=entry.hash,
+    )
+
+
+def body_of(document: StatementDocument | RatingDocument) -> str:
+    """Canonical JSON (sorted keys, no spaces): what is stored, hashed and signed."""
+    return msgspec.json.encode(document, order="sorted").decode()
+
+
+def statement_from(body: str) -> StatementDocument:
+    """A stored statement; raises msgspec.ValidationError if the table holds something else."""
+    return msgspec.json.decode(body, type=StatementDocument)
+
+
+def rating_from(body: str) -> RatingDocument:
+    """A stored rating; raises msgspec.ValidationError if the table holds something else."""
+    return msgspec.json.decode(body, type=RatingDocument)
+
+
+def instant(at_ms: int) -> str:
+    """ISO 8601 in UTC with Z; milliseconds only where there are some."""
+    at = from_ms(at_ms)
+    return at.isoformat(timespec="milliseconds" if at_ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def kilo(amount: int) -> float:
+    """Grams to kilograms; exact to the gram."""
+    return amount / 1000
+
+
+def _kilo_or_none(amount: int | None) -> float | None:
+    return None if amount is None else kilo(amount)
