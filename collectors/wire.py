@@ -1,0 +1,251 @@
+"""Batches and receipts as bytes: version 1 of what travels between an agent and the gateway.
+
+What stays true:
+- `decode_batch(encode_batch(batch))` gives the same columns, to the bit.
+- A well-formed payload takes the fast path: typed decoding straight into columns. Anything else takes the careful one
+  (`collectors.wire_careful`), which finds out what is wrong: a cell that is no number is spoiled and the rest of the
+  batch is kept; a payload whose shape is wrong raises `WireError`. Both paths give the same result where both succeed.
+- A batch id is made once, where the batch is born. Its content hash does not depend on `sent_at` or on JSON spelling.
+
+Limits: MAX_PAYLOAD_BYTES a payload, MAX_CELLS readings, MAX_NAME characters a name. JSON only; UTF-8 only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+
+from collectors.errors import WireError
+from collectors.reading import Batch, DeviceBlock, Float64s, UInt8s
+
+VERSION = 1
+MAX_PAYLOAD_BYTES = 1024 * 1024
+MAX_CELLS = 50_000
+MAX_NAME = 64
+# Beyond this a float64 no longer tells neighbouring milliseconds apart.
+MAX_TIME_MS = 2**53
+
+BATCH_ID = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
+_BATCH_ID_IN_BYTES = re.compile(rb'"batch"\s*:\s*"([0-9A-Za-z_-]{1,64})"')
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+# Why bytes or readings were not stored: every reason on a receipt or in the set-aside list stands here.
+REASONS: dict[str, str] = {
+    "undecodable": "the bytes are not JSON in UTF-8",
+    "unknown_version": f"the batch is not of version {VERSION}",
+    "unknown_field": "an object holds a key that the format does not have",
+    "missing_field": "a key that the format requires is missing",
+    "duplicate_key": "an object holds the same key twice, or a block names the same point twice",
+    "wrong_type": "a value is of another JSON type than the format asks for",
+    "wrong_length": "a row does not have one cell for the time and one for each point",
+    "bad_batch_id": "the batch id is not 1 to 64 characters of A-Z, a-z, 0-9, _ and -",
+    "bad_name": f"a device or point name is empty, unprintable or longer than {MAX_NAME} characters",
+    "bad_quality": "a quality is not 0, 1 or 2",
+    "not_a_number": "a value is NaN, infinite or too large for a 64-bit float",
+    "too_large": f"the message exceeds {MAX_PAYLOAD_BYTES} bytes or {MAX_CELLS} readings",
+    "unknown_enterprise": "the enterprise is not in the registry",
+    "unknown_agent": "the agent is not registered for this enterprise",
+    "unknown_device": "the device is not registered for this enterprise",
+    "unknown_point": "the device has no such point in the registry",
+    "other_enterprise": "the sender's credential belongs to another enterprise or agent",
+    "in_future": "the time lies ahead of the gateway's clock by more than the tolerance",
+    "too_old": "the time lies before the oldest that is accepted",
+    "conflict": "the batch id was used before for other content",
+    "store_refused": "the time-series store refuses this reading",
+}
+
+Status = Literal["stored", "duplicate", "conflict", "rejected"]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+
+
+class _WireDevice(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One device's block, as spelled on the wire."""
+
+    device: _Name
+    points: list[_Name]
+    rows: list[list[float | None]]
+    quality: list[list[int]] | None = None
+
+
+class _WireBatch(msgspec.Struct, forbid_unknown_fields=True):
+    v: int
+    batch: str
+    sent_at: int
+    devices: list[_WireDevice]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCount:
+    reason: str  # a name out of REASONS
+    count: int  # readings, or 1 for a message that could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The gateway's word on one batch, given after the commit. Whatever its status, the edge need not send it again."""
+
+    batch: str  # "" where the id could not be read
+    status: Status
+    accepted: int = 0  # readings stored; "not available" cells are neither accepted nor set aside
+    set_aside: int = 0
+    reasons: tuple[ReasonCount, ...] = ()
+
+
+_BATCH_DECODER = msgspec.json.Decoder(_WireBatch)
+_RECEIPT_DECODER = msgspec.json.Decoder(Receipt)
+_ENCODER = msgspec.json.Encoder()
+
+
+def new_batch_id(now_ms: int) -> str:
+    """A ULID: 48 bits of time, 80 of chance, sortable as text (github.com/ulid/spec)."""
+    number = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """Batch -> JSON bytes. A value that is not finite goes out as null; spoiled cells are not repeated."""
+    devices = [
+        _WireDevice(
+            block.device,
+            list(block.points),
+            [[at_ms, *row] for at_ms, row in zip(block.at_ms.tolist(), block.values.tolist(), strict=True)],
+            None if block.quality is None else block.quality.tolist(),
+        )
+        for block in batch.blocks
+    ]
+    return _ENCODER.encode(_WireBatch(VERSION, batch.batch_id, batch.sent_at_ms, devices))
+
+
+def decode_batch(payload: bytes) -> Batch:
+    """JSON bytes -> Batch in columns; raises WireError with a reason out of REASONS."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise WireError("too_large", f"the message has {len(payload)} bytes; send at most {MAX_PAYLOAD_BYTES}")
+    batch = _decode_fast(payload)
+    if batch is None:
+        from collectors.wire_careful import decode_carefully
+
+        batch = decode_carefully(payload)
+    return batch
+
+
+def find_batch_id(payload: bytes) -> str:
+    """The batch id of bytes that may be anything, so that even a rejection can name it; "" if there is none."""
+    found = _BATCH_ID_IN_BYTES.search(payload, 0, 64 * 1024)
+    return found.group(1).decode() if found else ""
+
+
+def content_hash(batch: Batch) -> str:
+    """SHA-256 (hex) of what the batch says: equal for the same readings however they were spelled or when sent."""
+    digest = hashlib.sha256()
+    for block in batch.blocks:
+        digest.update(repr((block.device, block.points, block.values.shape, block.quality is None)).encode())
+        digest.update(block.at_ms.tobytes())
+        digest.update(block.values.tobytes())
+        if block.quality is not None:
+            digest.update(block.quality.tobytes())
+    if batch.spoiled:
+        digest.update(repr(batch.spoiled).encode())
+    return digest.hexdigest()
+
+
+def encode_receipt(receipt: Receipt) -> bytes:
+    return _ENCODER.encode(receipt)
+
+
+def decode_receipt(payload: bytes) -> Receipt:
+    """JSON bytes -> Receipt; raises WireError. Keys of a newer gateway are passed over."""
+    try:
+        return _RECEIPT_DECODER.decode(payload)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise WireError("undecodable", f"not a receipt: {error}") from error
+
+
+def check_batch(version: int, batch_id: str, cells: int) -> None:
+    """What both paths demand of a batch as a whole; raises WireError."""
+    if version != VERSION:
+        raise WireError("unknown_version", f"v is {version}; this gateway reads version {VERSION}")
+    if not BATCH_ID.match(batch_id):
+        raise WireError("bad_batch_id", REASONS["bad_batch_id"])
+    if cells > MAX_CELLS:
+        raise WireError("too_large", f"the batch holds {cells} readings; send at most {MAX_CELLS} in one")
+
+
+def check_names(device: str, points: tuple[str, ...]) -> None:
+    """What both paths demand of names: printable, so that they can stand in any store and message; no point twice."""
+    for name in (device, *points):
+        if not name.isprintable():
+            raise WireError("bad_name", f"the name {name!a} holds characters that cannot be printed")
+    if len(set(points)) != len(points):
+        raise WireError("duplicate_key", f"device {device} names the same point twice")
+
+
+def _decode_fast(payload: bytes) -> Batch | None:
+    """The batch, or None if anything at all is unusual: then the careful path decides."""
+    try:
+        wire = _BATCH_DECODER.decode(payload)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    # Each key brings one colon. More colons than keys: a key stands twice, or a name holds a colon.
+    keys = 4 + sum(3 if device.quality is None else 4 for device in wire.devices)
+    if payload.count(b":") != keys:
+        return None
+    check_batch(wire.v, wire.batch, sum(len(device.rows) * len(device.points) for device in wire.devices))
+    blocks = []
+    for device in wire.devices:
+        block = _block(device)
+        if block is None:
+            return None
+        blocks.append(block)
+    return Batch(wire.batch, wire.sent_at, tuple(blocks))
+
+
+def _block(device: _WireDevice) -> DeviceBlock | None:
+    points = tuple(device.points)
+    check_names(device.device, points)
+    width = len(points) + 1
+    if not device.rows:
+        return None if device.quality else DeviceBlock(device.device, points, *_no_rows(len(points)))
+    try:
+        table = np.array(device.rows, dtype=np.float64)
+    except (ValueError, OverflowError):
+        return None
+    if table.shape != (len(device.rows), width):
+        return None
+    times = table[:, 0]
+    # A time that is null is NaN here, and fails the comparison; so does one with a fraction.
+    if not bool(((np.abs(times) < MAX_TIME_MS) & (np.floor(times) == times)).all()):
+        return None
+    quality = None
+    if device.quality is not None:
+        quality = _quality(device.quality, (len(device.rows), len(points)))
+        if quality is None:
+            return None
+    return DeviceBlock(device.device, points, times.astype(np.int64), np.ascontiguousarray(table[:, 1:]), quality)
+
+
+def _no_rows(points: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Float64s]:
+    return np.empty(0, np.int64), np.empty((0, points), np.float64)
+
+
+def _quality(rows: list[list[int]], shape: tuple[int, int]) -> UInt8s | None:
+    try:
+        quality = np.array(rows, dtype=np.int64)
+    except (ValueError, OverflowError):
+        return None
+    if quality.shape != shape or bool(((quality < 0) | (quality > 2)).any()):
+        return None
+    return quality.astype(np.uint8)
+
+
+def is_time(value: object) -> bool:
+    """Whether a JSON value can be a time: a whole number of milliseconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) and abs(value) < MAX_TIME_MS and int(value) == value
