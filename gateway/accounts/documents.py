@@ -18,16 +18,12 @@ Colour = Literal["green", "yellow", "orange", "red", "grey"]
 COLOURS: tuple[Colour, ...] = ("red", "orange", "yellow", "green", "grey")  # the board's order: worst first
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """Root of all documents: immutable, named fields."""
-
-
-class Bilingual(Document):
+class Bilingual(msgspec.Struct, frozen=True, kw_only=True):
     zh: str
     en: str
 
 
-class Reasons(Document):
+class Reasons(msgspec.Struct, frozen=True, kw_only=True):
     zh: tuple[str, ...]
     en: tuple[str, ...]
 
@@ -35,7 +31,7 @@ class Reasons(Document):
 # --- statement ------------------------------------------------------------------------------------------------------
 
 
-class SourceDocument(Document):
+class SourceDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One source's share of a statement."""
 
     source: str
@@ -50,7 +46,7 @@ class SourceDocument(Document):
     basis: str
 
 
-class StatementDocument(Document):
+class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     """Sums of a period. A month has a version; any other period is summed when asked for and has version 0."""
 
     enterprise: str
@@ -78,7 +74,7 @@ class StatementDocument(Document):
 # --- rating ---------------------------------------------------------------------------------------------------------
 
 
-class MetricDocument(Document):
+class MetricDocument(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     value: float | None
     unit: str
@@ -88,7 +84,7 @@ class MetricDocument(Document):
     source: str
 
 
-class NextColour(Document):
+class NextColour(msgspec.Struct, frozen=True, kw_only=True):
     """What would reach the next better colour at the same output."""
 
     colour: str
@@ -96,7 +92,7 @@ class NextColour(Document):
     cut_kgce: float | None
 
 
-class RatingDocument(Document):
+class RatingDocument(msgspec.Struct, frozen=True, kw_only=True):
     enterprise: str
     period: str
     version: int
@@ -111,7 +107,7 @@ class RatingDocument(Document):
 # --- entries, findings ----------------------------------------------------------------------------------------------
 
 
-class EntryDocument(Document):
+class EntryDocument(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     enterprise: str
     seq: int
@@ -140,7 +136,7 @@ class EntryDocument(Document):
     hash: str
 
 
-class FindingDocument(Document):
+class FindingDocument(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     enterprise: str
     name: str

@@ -1,0 +1,285 @@
+"""Read queries on booked accounts: statements, ratings, entries, findings, changes.
+
+Queries only; nothing here writes. Lists are read in key order with a limit, so that a page costs the same wherever it
+lies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, Row, Select, and_, func, select
+from sqlalchemy.sql.selectable import Subquery
+
+from gateway.accounts.documents import (
+    Bilingual,
+    EntryDocument,
+    FindingDocument,
+    RatingDocument,
+    StatementDocument,
+    instant,
+    kilo,
+    rating_from,
+    statement_from,
+)
+from gateway.store.schema import changes, findings, ledger_entries, ratings, statements
+
+IDS_PER_QUERY = 500  # SQLite and PostgreSQL both take this many values in one IN
+
+
+class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of the feed: this version of this account is there."""
+
+    seq: int
+    kind: str
+    enterprise: str
+    period: str
+    version: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries of an enterprise: local days start <= day < end, maybe of one source."""
+
+    start: date
+    end: date
+    source: str | None = None
+
+
+# --- statements and ratings -----------------------------------------------------------------------------------------
+
+
+def statement_of_month(engine: Engine, enterprise: str, month: str, version: int | None) -> StatementDocument | None:
+    """A month's stored statement: the newest version, or the one asked for."""
+    query = select(statements).where(statements.c.enterprise == enterprise, statements.c.period == month)
+    if version is not None:
+        query = query.where(statements.c.version == version)
+    with engine.connect() as connection:
+        row = connection.execute(query.order_by(statements.c.version.desc()).limit(1)).one_or_none()
+    return None if row is None else _statement(row)
+
+
+def statements_of_month(engine: Engine, enterprises: Iterable[str], month: str) -> dict[str, StatementDocument]:
+    """The newest stored statement of each enterprise that has one."""
+    newest = _newest(statements.c.enterprise, statements.c.period, statements.c.version, month)
+    query = select(statements).join(
+        newest, and_(statements.c.enterprise == newest.c.enterprise, statements.c.version == newest.c.version)
+    )
+    rows = _of_enterprises(engine, query.where(statements.c.period == month), statements.c.enterprise, enterprises)
+    return {row.enterprise: _statement(row) for row in rows}
+
+
+def statements_of_enterprise(engine: Engine, enterprise: str, months: Sequence[str]) -> dict[str, StatementDocument]:
+    """The newest stored statement of each of these months."""
+    query = (
+        select(statements)
+        .where(statements.c.enterprise == enterprise, statements.c.period.in_(months))
+        .order_by(statements.c.period, statements.c.version)
+    )
+    with engine.connect() as connection:
+        return {row.period: _statement(row) for row in connection.execute(query)}  # the last version of a month stands
+
+
+def rating_of_month(engine: Engine, enterprise: str, month: str, version: int | None) -> RatingDocument | None:
+    """A month's stored rating: the newest version, or the one asked for."""
+    query = select(ratings.c.body).where(ratings.c.enterprise == enterprise, ratings.c.period == month)
+    if version is not None:
+        query = query.where(ratings.c.version == version)
+    with engine.connect() as connection:
+        body = connection.execute(query.order_by(ratings.c.version.desc()).limit(1)).scalar_one_or_none()
+    return None if body is None else rating_from(body)
+
+
+def ratings_of_month(engine: Engine, enterprises: Iterable[str], month: str) -> dict[str, RatingDocument]:
+    """The newest stored rating of each enterprise that has one."""
+    newest = _newest(ratings.c.enterprise, ratings.c.period, ratings.c.version, month)
+    query = select(ratings.c.enterprise, ratings.c.body).join(
+        newest, and_(ratings.c.enterprise == newest.c.enterprise, ratings.c.version == newest.c.version)
+    )
+    rows = _of_enterprises(engine, query.where(ratings.c.period == month), ratings.c.enterprise, enterprises)
+    return {row.enterprise: rating_from(row.body) for row in rows}
+
+
+def months_with_statements(engine: Engine, enterprises: Iterable[str]) -> list[str]:
+    """Months for which any of them has a statement, newest first."""
+    query = select(statements.c.enterprise, statements.c.period).distinct()
+    return sorted({row.period for row in _of_enterprises(engine, query, statements.c.enterprise, enterprises)})[::-1]
+
+
+def _newest(enterprise: Any, period: Any, version: Any, month: str) -> Subquery:
+    query = select(enterprise, func.max(version).label("version")).where(period == month).group_by(enterprise)
+    return query.subquery()
+
+
+def _of_enterprises(engine: Engine, query: Select[Any], column: Any, enterprises: Iterable[str]) -> list[Row[Any]]:
+    wanted = sorted(enterprises)
+    rows: list[Row[Any]] = []
+    with engine.connect() as connection:
+        for first in range(0, len(wanted), IDS_PER_QUERY):
+            rows += connection.execute(query.where(column.in_(wanted[first : first + IDS_PER_QUERY]))).all()
+    return rows
+
+
+def _statement(row: Row[Any]) -> StatementDocument:
+    """The body as stored, with what only the row knows."""
+    return msgspec.structs.replace(
+        statement_from(row.body), hash=row.hash, signature=row.signature, predecessor=row.predecessor
+    )
+
+
+# --- entries --------------------------------------------------------------------------------------------------------
+
+
+def entries_after(
+    engine: Engine, enterprise: str, wanted: EntryFilter, after_seq: int, limit: int
+) -> list[EntryDocument]:
+    """Entries in the order of the chain, reversals included."""
+    query = (
+        select(ledger_entries)
+        .where(
+            ledger_entries.c.enterprise == enterprise,
+            ledger_entries.c.day >= wanted.start.isoformat(),
+            ledger_entries.c.day < wanted.end.isoformat(),
+            ledger_entries.c.seq > after_seq,
+        )
+        .order_by(ledger_entries.c.seq)
+        .limit(limit)
+    )
+    if wanted.source is not None:
+        query = query.where(ledger_entries.c.source == wanted.source)
+    with engine.connect() as connection:
+        return [_entry(row) for row in connection.execute(query)]
+
+
+def daily_sums(engine: Engine, enterprise: str, start: date, end: date) -> list[tuple[str, int, int]]:
+    """(day, scope, grams CO2e) of the entries that stand: a reversal takes its entry back by its sign."""
+    query = (
+        select(ledger_entries.c.day, ledger_entries.c.scope, func.sum(ledger_entries.c.emission_g))
+        .where(
+            ledger_entries.c.enterprise == enterprise,
+            ledger_entries.c.day >= start.isoformat(),
+            ledger_entries.c.day < end.isoformat(),
+        )
+        .group_by(ledger_entries.c.day, ledger_entries.c.scope)
+        .order_by(ledger_entries.c.day, ledger_entries.c.scope)
+    )
+    with engine.connect() as connection:
+        return [(day, scope, int(grams)) for day, scope, grams in connection.execute(query)]
+
+
+def _entry(row: Row[Any]) -> EntryDocument:
+    return EntryDocument(
+        id=f"{row.enterprise}-{row.seq}",
+        enterprise=row.enterprise,
+        seq=row.seq,
+        source=row.source,
+        day=row.day,
+        activity=row.activity,
+        scope=row.scope,
+        stage=row.stage,
+        category=row.category,
+        amount=row.amount_u / 1_000_000,
+        unit=row.unit,
+        factor=row.factor,
+        edition=row.edition,
+        basis=row.basis,
+        gwp=row.gwp,
+        emission_kg=kilo(row.emission_g),
+        energy_kgce=kilo(row.energy_gce),
+        provisional=row.provisional,
+        coverage=row.coverage_ppm / 1_000_000,
+        estimated_share=row.estimated_ppm / 1_000_000,
+        digest=row.digest,
+        reason=row.reason,
+        reverses=None if row.reverses is None else f"{row.enterprise}-{row.reverses}",
+        booked_at=instant(row.booked_at_ms),
+        previous_hash=row.previous_hash,
+        hash=row.hash,
+    )
+
+
+# --- findings and changes -------------------------------------------------------------------------------------------
+
+
+def findings_after(
+    engine: Engine, enterprise: str, window_ms: tuple[int, int] | None, status: str | None, after_id: int, limit: int
+) -> list[FindingDocument]:
+    """Findings in the order they were first made."""
+    query = select(findings).where(findings.c.enterprise == enterprise, findings.c.id > after_id)
+    if window_ms is not None:
+        query = query.where(findings.c.at_ms >= window_ms[0], findings.c.at_ms < window_ms[1])
+    if status is not None:
+        query = query.where(findings.c.status == status)
+    with engine.connect() as connection:
+        return [_finding(row) for row in connection.execute(query.order_by(findings.c.id).limit(limit))]
+
+
+def newest_findings(
+    engine: Engine, enterprise: str, window_ms: tuple[int, int] | None, limit: int
+) -> list[FindingDocument]:
+    """Open findings, newest first."""
+    query = select(findings).where(findings.c.enterprise == enterprise, findings.c.status == "open")
+    if window_ms is not None:
+        query = query.where(findings.c.at_ms >= window_ms[0], findings.c.at_ms < window_ms[1])
+    with engine.connect() as connection:
+        rows = connection.execute(query.order_by(findings.c.at_ms.desc(), findings.c.id.desc()).limit(limit))
+        return [_finding(row) for row in rows]
+
+
+def open_findings_by_subject(engine: Engine, enterprise: str) -> dict[str, int]:
+    """How many findings are open about each point, source or device."""
+    query = (
+        select(findings.c.subject, func.count())
+        .where(findings.c.enterprise == enterprise, findings.c.status == "open")
+        .group_by(findings.c.subject)
+    )
+    with engine.connect() as connection:
+        return {subject: int(count) for subject, count in connection.execute(query)}
+
+
+def _finding(row: Row[Any]) -> FindingDocument:
+    return FindingDocument(
+        id=row.id,
+        enterprise=row.enterprise,
+        name=row.name,
+        subject=row.subject,
+        at=instant(row.at_ms),
+        severity=row.severity,
+        status=row.status,
+        values=json.loads(row._mapping["values"]),
+        text=Bilingual(zh=row.zh, en=row.en),
+        first_seen=instant(row.first_seen_ms),
+        resolved_at=None if row.resolved_at_ms is None else instant(row.resolved_at_ms),
+    )
+
+
+def changes_after(engine: Engine, enterprises: set[str] | None, after_seq: int, limit: int) -> list[ChangeDocument]:
+    """The feed in order; `enterprises` None = everyone's. Reads on until the page is full or the feed ends."""
+    found: list[ChangeDocument] = []
+    with engine.connect() as connection:
+        while len(found) < limit:
+            rows = connection.execute(
+                select(changes).where(changes.c.seq > after_seq).order_by(changes.c.seq).limit(limit)
+            ).all()
+            found += [_change(row) for row in rows if enterprises is None or row.enterprise in enterprises]
+            if len(rows) < limit:
+                break
+            after_seq = rows[-1].seq
+    return found[:limit]
+
+
+def _change(row: Row[Any]) -> ChangeDocument:
+    return ChangeDocument(
+        seq=row.seq,
+        kind=row.kind,
+        enterprise=row.enterprise,
+        period=row.period,
+        version=row.version,
+        at=instant(row.at_ms),
+    )
