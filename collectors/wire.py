@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from collectors.errors import WireError
-from collectors.reading import Batch, DeviceBlock, Float64s, UInt8s
+from collectors.reading import Batch, DeviceBlock, UInt8s
 
 VERSION = 1
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -210,10 +210,8 @@ def _block(device: _WireDevice) -> DeviceBlock | None:
     points = tuple(device.points)
     check_names(device.device, points)
     width = len(points) + 1
-    if not device.rows:
-        return None if device.quality else DeviceBlock(device.device, points, *_no_rows(len(points)))
     try:
-        table = np.array(device.rows, dtype=np.float64)
+        table = np.array(device.rows, dtype=np.float64) if device.rows else np.empty((0, width))
     except (ValueError, OverflowError):
         return None
     if table.shape != (len(device.rows), width):
@@ -230,13 +228,9 @@ def _block(device: _WireDevice) -> DeviceBlock | None:
     return DeviceBlock(device.device, points, times.astype(np.int64), np.ascontiguousarray(table[:, 1:]), quality)
 
 
-def _no_rows(points: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Float64s]:
-    return np.empty(0, np.int64), np.empty((0, points), np.float64)
-
-
 def _quality(rows: list[list[int]], shape: tuple[int, int]) -> UInt8s | None:
     try:
-        quality = np.array(rows, dtype=np.int64)
+        quality = np.array(rows, dtype=np.int64) if rows else np.empty(shape, np.int64)
     except (ValueError, OverflowError):
         return None
     if quality.shape != shape or bool(((quality < 0) | (quality > 2)).any()):
