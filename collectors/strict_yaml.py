@@ -1,11 +1,12 @@
-"""YAML that is either right or refused: unknown keys, wrong types, duplicate keys, all reported at once with line and key.
+"""YAML that is either right or refused: unknown keys, wrong types, duplicate keys, all reported at once with line.
 
 The shape of a file is a frozen dataclass; field types say what may stand there:
   str, int, float, bool, date, datetime (aware), Decimal, X | None, Literal[...], list[X], tuple[X, ...], dict[str, X],
   and nested dataclasses. A field without default is required. `float` takes integers too; `Decimal` is read from the
-  digits as written, so that 0.5306 stays 0.5306. A field whose metadata has {"key": "from"} is written `from` in the file.
+  digits as written, so that 0.5306 stays 0.5306. A field whose metadata has {"key": "from"} is written `from`.
 
 Only the safe YAML types exist here; "no", "on" and the like stay text; numbers are decimal; dates are ISO 8601.
+Aliases (`*name`) are refused: what stands in a file is what it says, and a small file cannot unfold into a huge one.
 """
 
 from __future__ import annotations
@@ -66,17 +67,38 @@ class Scalar:
         return not self.quoted and self.text in ("", "~", "null")
 
 
+class _Loader(yaml.SafeLoader):
+    """Composes nodes without aliases and without deep recursion; values are never constructed."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise self._refusal("aliases are refused; write the value out")
+        self.depth += 1
+        if self.depth > MAX_DEPTH + 1:  # the document itself stands at depth 1
+            raise self._refusal(f"nested deeper than {MAX_DEPTH}")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def _refusal(self, message: str) -> yaml.MarkedYAMLError:
+        event: yaml.Event = typing.cast(Any, self).peek_event()
+        return yaml.composer.ComposerError(None, None, message, event.start_mark)
+
+
 def dotted(path: KeyPath) -> str:
     """("enterprises", 0, "id") -> "enterprises[0].id"."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def parse(text: str, file: str = "") -> Document:
-    """Text -> Document; raises ConfigurationError for bad syntax, duplicate keys, anchors' abuse and size."""
+    """Text -> Document; raises ConfigurationError for bad syntax, duplicate keys, aliases, depth and size."""
     if len(text) > MAX_BYTES:
         raise ConfigurationError([Problem(f"larger than {MAX_BYTES} bytes", file)])
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         what = f"{error.problem or 'cannot be read'}{' ' + error.context if error.context else ''}"
@@ -120,9 +142,6 @@ def build(document: Document, shape: type[T], problems: list[Problem]) -> T | No
 def _plain(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], problems: list[Problem], file: str) -> Any:
     line = node.start_mark.line + 1
     lines.setdefault(path, line)
-    if len(path) > MAX_DEPTH:
-        problems.append(Problem(f"nested deeper than {MAX_DEPTH}", file, line, dotted(path)))
-        return None
     if isinstance(node, yaml.ScalarNode):
         return Scalar(node.value, node.style in ("'", '"', "|", ">"))
     if isinstance(node, yaml.SequenceNode):
@@ -175,9 +194,11 @@ def _dataclass(raw: Any, shape: type, path: KeyPath, document: Document, problem
     hints = _hints(shape)
     fields = {str(f.metadata.get("key", f.name)): f for f in dataclasses.fields(shape) if f.init}
     before = len(problems)
-    for key in raw:
-        if key not in fields:
-            problems.append(document.problem((*path, key), f"unknown key; known are {', '.join(sorted(fields))}"))
+    problems.extend(
+        document.problem((*path, key), f"unknown key; known are {', '.join(sorted(fields))}")
+        for key in raw
+        if key not in fields
+    )
     values: dict[str, Any] = {}
     for key, f in fields.items():
         if key in raw:

@@ -1,0 +1,1 @@
+"""Modbus: planning and decoding are pure; only `client` and `simulated_meter` know a Modbus library."""
