@@ -35,7 +35,7 @@ metadata = MetaData(
 registry_versions = Table(
     "registry_versions",
     metadata,
-    Column("version", Integer, primary_key=True, autoincrement=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 … without gaps
     Column("applied_at_ms", BigInteger, nullable=False),
     Column("diff", Text, nullable=False),  # what changed, as it was printed
 )
@@ -66,10 +66,10 @@ points = Table(
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", String(26), primary_key=True),  # ULID; the first part of the token, so that look-up needs no scan
+    Column("id", String(16), primary_key=True),  # random; the first part of the token, so that look-up needs no scan
     Column("role", String(16), nullable=False),  # device | enterprise | park | platform | admin
     Column("subject", String(160), nullable=False),  # enterprise/agent, enterprise, park, platform's name, ""
-    Column("secret_hash", String(128), nullable=False),  # SHA-256 of 256 random bits; never the secret
+    Column("secret_hash", String(64), nullable=False),  # SHA-256 hex of 256 random bits; never the secret
     Column("created_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
     Column("broker_hash", String(256), nullable=False, server_default=""),  # device tokens: PBKDF2 for the broker
@@ -143,7 +143,7 @@ dirty_days = Table(
     Column("source", String(64), primary_key=True),
     Column("day", String(10), primary_key=True),
     Column("reason", String(24), nullable=False),
-    Column("touched", BigInteger, nullable=False),
+    Column("touched", BigInteger, nullable=False),  # another random number with each mark: a claim clears what it saw
     Index(None, "day"),
 )
 
@@ -176,6 +176,7 @@ ledger_entries = Table(
     Column("booked_at_ms", BigInteger, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    UniqueConstraint("enterprise", "reverses"),  # an entry is taken back at most once
     Index(None, "enterprise", "day"),
     Index(None, "enterprise", "source", "day"),
 )
@@ -228,7 +229,7 @@ findings = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(16), nullable=False),  # statement | rating
     Column("enterprise", String(18), nullable=False),
     Column("period", String(10), nullable=False),
