@@ -1,0 +1,248 @@
+"""Readings on disk until the gateway confirms them: SQLite, write-ahead log, every commit synced.
+
+What stays true:
+- When `append` returns, the batch survives a crash of the process and a power cut; only then is it sent.
+- A batch's bytes and id are made once and never change, however often it is sent.
+- Batches are sent oldest first, and forgotten only on the gateway's receipt. `stored` and `duplicate` delete; anything
+  else sets the batch aside with its bytes and the reasons.
+- After a restart everything unconfirmed is sent again.
+- What is dropped because a limit is reached is counted, for good.
+
+Limits: `max_bytes` of payload and `max_age_ms` since the batch was made (by the wall clock). Over a limit, set-aside
+batches go first, then the oldest. The newest batch is always kept. The file holds up to about 10 % more than the
+payload and does not shrink. One process owns the file; `read_stats` may look at it meanwhile. Not thread-safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from collectors.reading import Reading, batch_from_readings
+from collectors.wire import Receipt, encode_batch, new_batch_id
+from edge_agent.buffer_file import BufferFile, open_file, read_only, translated
+from edge_agent.window import SendWindow
+
+DELETING = frozenset({"stored", "duplicate"})
+_STATS = """
+SELECT (SELECT count(*) FROM batches), (SELECT coalesce(sum(readings), 0) FROM batches),
+       (SELECT coalesce(sum(size), 0) FROM batches), (SELECT min(made_ms) FROM batches),
+       (SELECT count(*) FROM set_aside), (SELECT coalesce(sum(size), 0) FROM set_aside),
+       (SELECT value FROM counters WHERE name = 'dropped_batches'),
+       (SELECT value FROM counters WHERE name = 'dropped_readings'),
+       (SELECT value FROM counters WHERE name = 'dropped_set_aside')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferLimits:
+    max_bytes: int = 512 * 1024 * 1024
+    max_age_ms: int = 400 * 86_400_000
+    window: int = 32  # batches on their way at once
+    resend_after_ms: int = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingBatch:
+    seq: int
+    batch_id: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A batch that the gateway would not take, kept with its bytes."""
+
+    batch_id: str
+    at_ms: int  # when the receipt came
+    status: str
+    reasons: tuple[str, ...]
+    readings: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BufferStats:
+    batches: int
+    readings: int
+    payload_bytes: int
+    oldest_ms: int | None  # when the oldest batch was made
+    set_aside_batches: int
+    set_aside_bytes: int
+    dropped_batches: int
+    dropped_readings: int
+    dropped_set_aside: int
+
+
+class Buffer:
+    """The agent's memory. Open with `open_buffer`."""
+
+    def __init__(self, file: BufferFile, limits: BufferLimits) -> None:
+        self._file = file
+        self._connection = file.connection
+        self._limits = limits
+        self._window = SendWindow(limits.window, limits.resend_after_ms)
+        stats = self.stats()
+        self._bytes = stats.payload_bytes + stats.set_aside_bytes
+
+    def append(self, readings: list[Reading], now_ms: int) -> str:
+        """Keep readings as one batch and give its id; raises StoreUnavailable if the disk does not take them."""
+        if not readings:
+            raise ValueError("an empty batch says nothing")
+        batch_id = new_batch_id(now_ms)
+        payload = encode_batch(batch_from_readings(batch_id, now_ms, readings))
+        with self._transaction():
+            freed = self._drop_old(now_ms)
+            freed += self._make_room(self._bytes - freed + len(payload) - self._limits.max_bytes)
+            self._connection.execute(
+                "INSERT INTO batches (batch_id, made_ms, readings, size, payload) VALUES (?, ?, ?, ?, ?)",
+                (batch_id, now_ms, len(readings), len(payload), payload),
+            )
+        self._bytes += len(payload) - freed
+        return batch_id
+
+    def next_batches(self, now_ms: int) -> list[OutgoingBatch]:
+        """Batches to send now, oldest first, within the window. Call `mark_sent` for each that left."""
+        with translated():
+            with closing(self._connection.execute("SELECT seq FROM batches NOT INDEXED ORDER BY seq")) as cursor:
+                chosen = self._window.choose((seq for (seq,) in cursor), now_ms)
+            rows = [
+                self._connection.execute("SELECT seq, batch_id, payload FROM batches WHERE seq = ?", (seq,)).fetchone()
+                for seq in chosen
+            ]
+        return [OutgoingBatch(*row) for row in rows]
+
+    def mark_sent(self, batch: OutgoingBatch, now_ms: int) -> None:
+        """It is on its way: not due again before the resend time."""
+        self._window.sent(batch.seq, now_ms)
+
+    def connection_lost(self) -> None:
+        """What was on its way may be lost: all of it is due again."""
+        self._window.connection_lost()
+
+    def acknowledge(self, receipts: Iterable[Receipt], now_ms: int) -> int:
+        """Forget or set aside what the receipts name; how many batches that were. Unknown ids are passed over."""
+        settled: list[int] = []
+        freed = 0
+        with self._transaction():
+            for receipt in receipts:
+                self._window.heard()
+                row = self._connection.execute(
+                    "SELECT seq, size FROM batches WHERE batch_id = ?", (receipt.batch,)
+                ).fetchone()
+                if row is None:
+                    continue
+                if receipt.status in DELETING:
+                    freed += row[1]
+                else:
+                    self._set_aside(row[0], receipt, now_ms)
+                self._connection.execute("DELETE FROM batches WHERE seq = ?", (row[0],))
+                settled.append(row[0])
+        self._bytes -= freed
+        for seq in settled:
+            self._window.settled(seq)
+        return len(settled)
+
+    def set_aside(self, limit: int = 100) -> list[SetAside]:
+        """The newest batches that the gateway would not take."""
+        with translated():
+            rows = self._connection.execute(
+                "SELECT batch_id, at_ms, status, reasons, readings, payload FROM set_aside ORDER BY seq DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [
+            SetAside(batch_id, at_ms, status, tuple(msgspec.json.decode(reasons)), readings, payload)
+            for batch_id, at_ms, status, reasons, readings, payload in rows
+        ]
+
+    def stats(self) -> BufferStats:
+        with translated():
+            return BufferStats(*self._connection.execute(_STATS).fetchone())
+
+    @property
+    def damaged_file(self) -> Path | None:
+        """Where a damaged predecessor was put when the buffer was opened; None if it was sound."""
+        return self._file.damaged
+
+    @property
+    def on_their_way(self) -> int:
+        return len(self._window)
+
+    def seconds_until_due(self, now_ms: int) -> float | None:
+        """Time until a batch that was sent must be sent again; None if none is on its way."""
+        return self._window.seconds_until_due(now_ms)
+
+    def close(self) -> None:
+        """Close the file; nothing is lost by not calling it."""
+        self._file.close()
+
+    def _set_aside(self, seq: int, receipt: Receipt, now_ms: int) -> None:
+        reasons = msgspec.json.encode([f"{reason.reason} × {reason.count}" for reason in receipt.reasons]).decode()
+        self._connection.execute(
+            "INSERT INTO set_aside (batch_id, made_ms, at_ms, status, reasons, readings, size, payload)"
+            " SELECT batch_id, made_ms, ?, ?, ?, readings, size, payload FROM batches WHERE seq = ?",
+            (now_ms, receipt.status, reasons, seq),
+        )
+
+    def _drop_old(self, now_ms: int) -> int:
+        """Drop what is past the age limit; the payload bytes freed."""
+        oldest_ms = now_ms - self._limits.max_age_ms
+        aside = self._delete_set_aside("made_ms < ?", oldest_ms)
+        return aside + self._delete_batches("made_ms < ?", oldest_ms)
+
+    def _make_room(self, over: int) -> int:
+        """Drop the oldest until `over` bytes are freed or nothing is left; the payload bytes freed."""
+        freed = 0
+        for table, delete in (("set_aside", self._delete_set_aside), ("batches", self._delete_batches)):
+            while freed < over:
+                row = self._connection.execute(f"SELECT seq FROM {table} NOT INDEXED ORDER BY seq LIMIT 1").fetchone()
+                if row is None:
+                    break
+                freed += delete("seq = ?", row[0])
+        return freed
+
+    def _delete_batches(self, condition: str, value: int) -> int:
+        rows = self._connection.execute(
+            f"DELETE FROM batches WHERE {condition} RETURNING seq, readings, size", (value,)
+        ).fetchall()
+        for seq, _, _ in rows:
+            self._window.settled(seq)
+        self._count("dropped_batches", len(rows))
+        self._count("dropped_readings", sum(readings for _, readings, _ in rows))
+        return sum(size for _, _, size in rows)
+
+    def _delete_set_aside(self, condition: str, value: int) -> int:
+        rows = self._connection.execute(f"DELETE FROM set_aside WHERE {condition} RETURNING size", (value,)).fetchall()
+        self._count("dropped_set_aside", len(rows))
+        return sum(size for (size,) in rows)
+
+    def _count(self, name: str, by: int) -> None:
+        if by:
+            self._connection.execute("UPDATE counters SET value = value + ? WHERE name = ?", (by, name))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def open_buffer(path: Path, limits: BufferLimits, now_ms: int) -> Buffer:
+    """Open or begin the buffer; raises ConfigurationError if the place cannot be written or is not ours."""
+    return Buffer(open_file(path, now_ms), limits)
+
+
+def read_stats(path: Path) -> BufferStats:
+    """Look at a buffer that another process may be using; raises StoreError."""
+    with translated(), closing(read_only(path)) as connection:
+        return BufferStats(*connection.execute(_STATS).fetchone())

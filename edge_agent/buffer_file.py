@@ -1,0 +1,166 @@
+"""The buffer's file: opening it, checking that it is sound and ours, and what to do when it is not.
+
+What stays true:
+- Commits are synced (write-ahead log, `synchronous = FULL`): what was committed survives a power cut.
+- One agent per file, by a lock that ends with the process.
+- A damaged file is never deleted: it is moved aside, with its write-ahead log, and a new one is begun.
+- Another program's database and the file of a newer agent are refused, untouched.
+
+Limit: the check at opening reads the whole file (about a second for 500 MiB on an SSD).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from collectors.errors import ConfigurationError, Problem, StoreError, StoreUnavailable
+
+APPLICATION_ID = 0x54414E4D  # "TANM": tells our file from anybody else's
+SCHEMA_VERSION = 1
+_log = structlog.get_logger(__name__)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE batches (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch_id TEXT NOT NULL UNIQUE,
+    made_ms INTEGER NOT NULL,
+    readings INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX batches_by_age ON batches (made_ms, readings, size);
+CREATE TABLE set_aside (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch_id TEXT NOT NULL,
+    made_ms INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    reasons TEXT NOT NULL,
+    readings INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counters VALUES ('dropped_batches', 0), ('dropped_readings', 0), ('dropped_set_aside', 0);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+
+class BufferDamaged(StoreError):
+    """The file is no longer a sound database. Restart: it is then set aside and a new one is begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferFile:
+    """An open file and the lock on it."""
+
+    connection: sqlite3.Connection
+    lock: IO[str]
+    damaged: Path | None = None  # where a damaged predecessor was put
+
+    def close(self) -> None:
+        self.connection.close()
+        self.lock.close()
+
+
+def open_file(path: Path, now_ms: int) -> BufferFile:
+    """Open or begin a buffer file; raises ConfigurationError if it cannot be written, is in use or is not ours."""
+    lock = _lock(path)
+    try:
+        try:
+            return BufferFile(_connect(path), lock)
+        except BufferDamaged as error:
+            moved = _move_aside(path, now_ms)
+            _log.error("buffer_damaged", reason=str(error), moved_to=str(moved), next="a new buffer was begun")
+            return BufferFile(_connect(path), lock, moved)
+    except StoreUnavailable as error:
+        lock.close()
+        raise ConfigurationError([Problem(f"the buffer cannot be opened: {error}", str(path))]) from error
+    except BaseException:
+        lock.close()
+        raise
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection that only looks; raises sqlite3.Error."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A sound database of ours, or BufferDamaged, or ConfigurationError if it is not ours."""
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+    try:
+        with translated():
+            _check_owner(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                connection.executescript(_SCHEMA)
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise BufferDamaged(f"{path}: {verdict}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if tables and owner != APPLICATION_ID:
+        raise ConfigurationError(
+            [Problem("is a database of another program; give buffer.path another name", str(path))]
+        )
+    if version > SCHEMA_VERSION:
+        message = f"was written by a newer agent (format {version}, this one knows {SCHEMA_VERSION}); update this agent"
+        raise ConfigurationError([Problem(message, str(path))])
+
+
+def _lock(path: Path) -> IO[str]:
+    """Held while the buffer is open: two agents on one file would confirm each other's batches."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_name(path.name + ".lock").open("a")
+    except OSError as error:
+        raise ConfigurationError([Problem(f"the buffer's folder cannot be written: {error}", str(path))]) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        message = "is in use by another running agent; stop that one or give buffer.path another name"
+        raise ConfigurationError([Problem(message, str(path))]) from error
+    return file
+
+
+def _move_aside(path: Path, now_ms: int) -> Path:
+    target = path.with_name(f"{path.name}.damaged-{now_ms}")
+    for suffix in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            source.rename(target.with_name(target.name + suffix))
+    return target
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """sqlite3's errors in our terms: damaged, or unavailable for now (disk full, locked, I/O error)."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise BufferDamaged(f"the buffer file is damaged: {error}") from error
+        raise StoreUnavailable(f"the buffer file does not take or give data: {error}") from error
