@@ -84,9 +84,15 @@ def reading(bind: Bind) -> Iterator[Connection]:
     if isinstance(bind, Connection):
         yield bind
         return
-    options = _DEFERRED if bind.dialect.name == "sqlite" else _SNAPSHOT
-    with _translated(bind), bind.connect() as connection:
-        yield connection.execution_options(**options)
+    with _translated(bind), read_only(bind).connect() as connection:
+        yield connection
+
+
+def read_only(engine: Engine) -> Engine:
+    """The same database and the same connections, for a part of the program that only asks: `connect()` sees one
+    instant and waits for nobody, as in `reading`. Without this a SQLite `connect()` takes the write lock.
+    """
+    return engine.execution_options(**(_DEFERRED if engine.dialect.name == "sqlite" else _SNAPSHOT))
 
 
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -1,0 +1,188 @@
+"""The ledger on disk: a chain of entries per enterprise that only grows.
+
+What stays true:
+- Entries are appended whole or not at all, and only onto the head they were made for: sequence numbers have no gaps,
+  and of two writers that start from the same head one is refused with `ChainMoved`. The primary key and a unique
+  constraint (an entry is taken back at most once) hold this even against a writer that does not use this class.
+- What is read is exactly what was appended: the calculation is kept as canonical JSON text, amounts as integers.
+
+Whether an entry's hash is right is `gateway.carbon.ledger`'s knowledge, not checked here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, exists, select
+from sqlalchemy.exc import IntegrityError
+
+from collectors.errors import StoreRefused
+from gateway.carbon.model import Draft, Entry
+from gateway.store.canonical_json import canonical
+from gateway.store.database import Bind, reading, writing
+from gateway.store.schema import ledger_entries
+
+ZERO_HASH = "0" * 64  # what the first entry of a chain follows
+CHUNK = 2_000  # entries held in memory while a chain is walked
+
+_DRAFT_FIELDS = tuple(field.name for field in dataclasses.fields(Draft))
+_table = ledger_entries.c
+
+
+class ChainMoved(StoreRefused):
+    """Somebody appended to this chain meanwhile: read the newest entry again, and compute again."""
+
+
+class LedgerRepository:
+    """Entries in and out of `ledger_entries`."""
+
+    def __init__(self, bind: Bind) -> None:
+        self._bind = bind
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Append entries, those of one enterprise in the chain's order; durable on return.
+
+        Raises ChainMoved if an entry does not follow its chain's head, and StoreRefused if one reverses an entry that
+        is taken back already. Then nothing is appended.
+        """
+        if not entries:
+            return
+        chains: dict[str, list[Entry]] = {}
+        for entry in entries:
+            chains.setdefault(entry.draft.enterprise, []).append(entry)
+        with writing(self._bind) as connection:
+            # Always in the same order, so that two writers wait for each other and do not deadlock.
+            for enterprise in sorted(chains):
+                _append_chain(connection, enterprise, chains[enterprise])
+
+    def newest(self, enterprise: str) -> Entry | None:
+        """The head of the chain."""
+        with reading(self._bind) as connection:
+            return _newest(connection, enterprise)
+
+    def entry(self, enterprise: str, seq: int) -> Entry | None:
+        query = select(ledger_entries).where(_table.enterprise == enterprise, _table.seq == seq)
+        with reading(self._bind) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _entry(row)
+
+    def reversal_of(self, enterprise: str, seq: int) -> Entry | None:
+        """The entry that takes this one back, if there is one."""
+        query = select(ledger_entries).where(_table.enterprise == enterprise, _table.reverses == seq)
+        with reading(self._bind) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _entry(row)
+
+    def standing(self, enterprise: str, sources: Collection[str] | None, start_day: date, end_day: date) -> list[Entry]:
+        """Entries of start_day <= day < end_day that are neither reversals nor reversed, by seq; None = all sources."""
+        reversal = ledger_entries.alias("reversal")
+        taken_back = exists().where(and_(reversal.c.enterprise == _table.enterprise, reversal.c.reverses == _table.seq))
+        query = select(ledger_entries).where(
+            _table.enterprise == enterprise,
+            _table.day >= start_day.isoformat(),
+            _table.day < end_day.isoformat(),
+            _table.reverses.is_(None),
+            ~taken_back,
+        )
+        if sources is not None:
+            query = query.where(_table.source.in_(sorted(sources)))
+        with reading(self._bind) as connection:
+            return [_entry(row) for row in connection.execute(query.order_by(_table.seq))]
+
+    def entries(self, enterprise: str, start_day: date, end_day: date, after: int = 0, limit: int = 500) -> list[Entry]:
+        """A page of all entries of start_day <= day < end_day with seq above `after`, reversals included, by seq."""
+        query = (
+            select(ledger_entries)
+            .where(
+                _table.enterprise == enterprise,
+                _table.day >= start_day.isoformat(),
+                _table.day < end_day.isoformat(),
+                _table.seq > after,
+            )
+            .order_by(_table.seq)
+            .limit(limit)
+        )
+        with reading(self._bind) as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def chain(self, enterprise: str, chunk: int = CHUNK) -> Iterator[Entry]:
+        """All entries from the first on. Read in chunks, so a long chain needs little memory and holds no lock."""
+        after = 0
+        while True:
+            query = (
+                select(ledger_entries)
+                .where(_table.enterprise == enterprise, _table.seq > after)
+                .order_by(_table.seq)
+                .limit(chunk)
+            )
+            with reading(self._bind) as connection:
+                entries = [_entry(row) for row in connection.execute(query)]
+            yield from entries
+            if len(entries) < chunk:
+                return
+            after = entries[-1].seq
+
+    def enterprises(self) -> list[str]:
+        """Those that have a chain."""
+        with reading(self._bind) as connection:
+            return list(connection.execute(select(_table.enterprise).distinct().order_by(_table.enterprise)).scalars())
+
+
+def _append_chain(connection: Connection, enterprise: str, entries: Sequence[Entry]) -> None:
+    head = _newest(connection, enterprise)
+    seq, previous = (head.seq, head.hash) if head else (0, ZERO_HASH)
+    for entry in entries:
+        if (entry.seq, entry.previous_hash) != (seq + 1, previous):
+            raise ChainMoved(
+                f"{entry.id} does not follow number {seq}, the head of its chain: read that entry and append again"
+            )
+        seq, previous = entry.seq, entry.hash
+    try:
+        connection.execute(ledger_entries.insert(), [_row(entry) for entry in entries])
+    except IntegrityError as error:
+        if "reverses" in str(error.orig):
+            raise StoreRefused(
+                f"{enterprise}: an entry would be taken back twice; compute the difference again"
+            ) from error
+        raise ChainMoved(f"{enterprise}: another writer was faster; read the newest entry and append again") from error
+
+
+def _newest(connection: Connection, enterprise: str) -> Entry | None:
+    query = select(ledger_entries).where(_table.enterprise == enterprise).order_by(_table.seq.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _entry(row)
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    row = {name: getattr(entry.draft, name) for name in _DRAFT_FIELDS}
+    row["day"] = entry.draft.day.isoformat()
+    row["calculation"] = canonical(entry.draft.calculation)
+    row.update(
+        seq=entry.seq,
+        reason=entry.reason,
+        reverses=entry.reverses,
+        booked_at_ms=entry.booked_at_ms,
+        previous_hash=entry.previous_hash,
+        hash=entry.hash,
+    )
+    return row
+
+
+def _entry(row: Row[Any]) -> Entry:
+    values = row._mapping
+    fields = {name: values[name] for name in _DRAFT_FIELDS}
+    fields["day"] = date.fromisoformat(fields["day"])
+    fields["calculation"] = json.loads(fields["calculation"])
+    return Entry(
+        Draft(**fields),
+        seq=row.seq,
+        reason=row.reason,
+        reverses=row.reverses,
+        booked_at_ms=row.booked_at_ms,
+        previous_hash=row.previous_hash,
+        hash=row.hash,
+    )
