@@ -10,17 +10,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import msgspec
 
 from gateway.accounts.documents import COLOURS, Bilingual, Colour, RatingDocument, Reasons, StatementDocument
 from gateway.accounts.output import Outputs
 from gateway.accounts.periods import Period
+from gateway.carbon.activities import ACTIVITIES
+from gateway.carbon.units import convert
 from gateway.registry.model import STAGES, Enterprise, Park
 
-# Electricity that carries no emission of the grid, when its evidence is there.
-GREEN_ACTIVITIES = frozenset({"electricity.green", "electricity.self_generated"})
-ELECTRICITY_TAKEN = frozenset({"electricity.purchased", *GREEN_ACTIVITIES})
+# Electricity taken in, and which of it carries no emission of the grid while its evidence is there.
+_GREEN = frozenset(kind for kind, activity in ACTIVITIES.items() if activity.calculation == "green")
+_ELECTRICITY = frozenset(
+    kind for kind, activity in ACTIVITIES.items() if activity.calculation in ("grid", "green") and activity.sign > 0
+)
 
 
 class MixItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,10 +230,12 @@ def energy_mix_of(statements: list[StatementDocument]) -> list[MixItem]:
 
 def green_share_of(statements: list[StatementDocument]) -> float | None:
     """Green part of the electricity taken in, by kWh; None without electricity."""
-    lines = [line for own in statements for line in own.by_source if line.activity in ELECTRICITY_TAKEN]
-    taken = sum(line.amount for line in lines)
-    green = sum(line.amount for line in lines if line.activity in GREEN_ACTIVITIES)
-    return _ratio(green, taken)
+    taken_kwh, green_kwh = Fraction(0), Fraction(0)
+    for line in (line for own in statements for line in own.by_source if line.activity in _ELECTRICITY):
+        amount_kwh = convert(Fraction(line.amount), line.unit, "kWh")
+        taken_kwh += amount_kwh
+        green_kwh += amount_kwh if line.activity in _GREEN else 0
+    return _ratio(float(green_kwh), float(taken_kwh))
 
 
 def _gross_kg(statement: StatementDocument) -> float:
