@@ -84,7 +84,7 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
     def _refusal(self, message: str) -> yaml.MarkedYAMLError:
-        event: yaml.Event = typing.cast(Any, self).peek_event()
+        event = typing.cast(Any, self).peek_event()
         return yaml.composer.ComposerError(None, None, message, event.start_mark)
 
 
