@@ -1,0 +1,225 @@
+"""Accept batches: check, store, remember, and only then give receipts.
+
+What stays true:
+- The order of commits is: readings (time series), then batches and what was set aside (one relational transaction),
+  then receipts. A crash in between means that the sender sends again; storing twice is harmless because the last of two
+  equal readings is the one that is read.
+- Whatever fails a check is set aside with its bytes and reason; the rest of its batch is stored.
+- The same batch again gets the same figures with the status `duplicate`; the same id with other content is `conflict`.
+- `StoreUnavailable` leaves here: then nothing of the group is receipted, and the caller tries again later.
+- Columns all the way: no object per reading, one append per group of batches.
+
+Limits: a group is at most `IngestLimits.group_batches` messages and `group_bytes` of payload, whichever comes first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import structlog
+
+from collectors.errors import StoreRefused, WireError
+from collectors.reading import Batch, UInt8s
+from collectors.wire import REASONS, ReasonCount, Receipt, content_hash, decode_batch, encode_batch, find_batch_id
+from gateway.ingest.checks import NOT_AVAILABLE, READING_CHECKS, check_message, check_readings
+from gateway.ingest.columns import Cells, cells_of
+from gateway.ingest.directory import Directory
+from gateway.ingest.intake import Arrival, Intake
+from gateway.ingest.isolate import append_isolating
+from gateway.ingest.telemetry import decode_telemetry
+from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow
+
+# Kept of a message that is larger than any message may be: enough to see whose it is.
+KEPT_OF_OVERSIZED = 64 * 1024
+
+_STORE_REFUSED = len(READING_CHECKS) + 1
+_REASONS = (*(check.reason for check in READING_CHECKS), "store_refused")
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Case:
+    """One arrival on its way to a receipt."""
+
+    arrival: Arrival
+    batch_id: str
+    hash: str = ""
+    receipt: Receipt | None = None  # made early for what needs no storing
+    first: _Case | None = None  # the same batch, earlier in the same group
+    accepted: int = 0
+    set_aside: list[SetAsideRow] = field(default_factory=list)
+
+    @property
+    def key(self) -> BatchKey:
+        return self.arrival.enterprise, self.arrival.sender, self.batch_id
+
+    def put_aside(self, now_ms: int, reason: str, detail: str, count: int, payload: bytes) -> None:
+        self.set_aside.append(SetAsideRow(now_ms, *self.key, reason, detail, count, payload))
+
+    def reasons(self) -> tuple[ReasonCount, ...]:
+        """How much was set aside for what."""
+        by_reason: Counter[str] = Counter()
+        for row in self.set_aside:
+            by_reason[row.reason] += row.count
+        return tuple(ReasonCount(reason, count) for reason, count in sorted(by_reason.items()))
+
+
+def accept_batches(arrivals: Sequence[Arrival], intake: Intake, now_ms: int) -> list[Receipt]:
+    """One receipt per arrival, in order, each after its commit. Raises StoreUnavailable: then try all of them again."""
+    receipts: list[Receipt] = []
+    for group in _groups(arrivals, intake.limits.group_batches, intake.limits.group_bytes):
+        try:
+            receipts += _accept_group(group, intake, now_ms)
+        except StoreRefused:
+            # The relational store refuses a row of this group; find it, so that it holds nobody else up.
+            receipts += [_accept_alone(arrival, intake, now_ms) for arrival in group]
+    return receipts
+
+
+def _groups(arrivals: Sequence[Arrival], batches: int, size: int) -> Iterator[list[Arrival]]:
+    group: list[Arrival] = []
+    held = 0
+    for arrival in arrivals:
+        if group and (len(group) >= batches or held + len(arrival.payload) > size):
+            yield group
+            group, held = [], 0
+        group.append(arrival)
+        held += len(arrival.payload)
+    if group:
+        yield group
+
+
+def _accept_alone(arrival: Arrival, intake: Intake, now_ms: int) -> Receipt:
+    try:
+        return _accept_group([arrival], intake, now_ms)[0]
+    except StoreRefused as error:
+        log.error("ingest.refused", enterprise=arrival.enterprise, sender=arrival.sender, error=str(error))
+        case = _Case(arrival, find_batch_id(arrival.payload))
+        _reject(case, now_ms, "store_refused", f"the database refuses this message: {error}")
+        intake.batches.record([], case.set_aside)
+        return _receipt(case)
+
+
+def _accept_group(group: list[Arrival], intake: Intake, now_ms: int) -> list[Receipt]:
+    directory = intake.directory()
+    cases: list[_Case] = []
+    decoded: list[tuple[_Case, Batch]] = []
+    for arrival in group:
+        case, batch = _open(arrival, directory, now_ms)
+        cases.append(case)
+        if batch is not None:
+            decoded.append((case, batch))
+    fresh = _without_repeated(decoded, intake, now_ms)
+    _store(fresh, intake, directory, now_ms)
+    rows = []
+    for case, _ in fresh:
+        reasons = case.reasons()
+        case.receipt = Receipt(case.batch_id, "stored", case.accepted, sum(one.count for one in reasons), reasons)
+        rows.append(BatchRow(*case.key, case.hash, now_ms, case.accepted, case.receipt.set_aside, reasons))
+    intake.batches.record(rows, [row for case in cases for row in case.set_aside])
+    return [_receipt(case) for case in cases]
+
+
+def _receipt(case: _Case) -> Receipt:
+    if case.receipt is None and case.first is not None:
+        first = _receipt(case.first)
+        return Receipt(first.batch, "duplicate", first.accepted, first.set_aside, first.reasons)
+    if case.receipt is None:
+        raise AssertionError(f"no receipt was made for a message of {case.arrival.sender}")
+    return case.receipt
+
+
+def _open(arrival: Arrival, directory: Directory, now_ms: int) -> tuple[_Case, Batch | None]:
+    """Check the message and decode it; what fails is rejected as a whole."""
+    failed = check_message(arrival, directory)
+    if failed is None:
+        try:
+            if arrival.form == "telemetry":
+                batch = decode_telemetry(arrival.payload, arrival.sender)
+            else:
+                batch = decode_batch(arrival.payload)
+            return _Case(arrival, batch.batch_id, content_hash(batch)), batch
+        except WireError as error:
+            failed = error.reason, str(error)
+    case = _Case(arrival, find_batch_id(arrival.payload))
+    _reject(case, now_ms, *failed)
+    return case, None
+
+
+def _reject(case: _Case, now_ms: int, reason: str, sentence: str) -> None:
+    payload = case.arrival.payload if reason != "too_large" else case.arrival.payload[:KEPT_OF_OVERSIZED]
+    case.put_aside(now_ms, reason, sentence, 1, payload)
+    case.receipt = Receipt(case.batch_id, "rejected", 0, 1, (ReasonCount(reason, 1),))
+
+
+def _without_repeated(decoded: list[tuple[_Case, Batch]], intake: Intake, now_ms: int) -> list[tuple[_Case, Batch]]:
+    """Give receipts to batches that came before, in this group or an earlier one; the others are given back."""
+    known = intake.batches.known([case.key for case, _ in decoded]) if decoded else {}
+    first: dict[BatchKey, _Case] = {}
+    fresh = []
+    for case, batch in decoded:
+        row, earlier = known.get(case.key), first.get(case.key)
+        if row is None and earlier is None:
+            first[case.key] = case
+            fresh.append((case, batch))
+        elif row is not None and row.payload_hash == case.hash:
+            case.receipt = Receipt(case.batch_id, "duplicate", row.accepted, row.set_aside, row.reasons)
+        elif earlier is not None and earlier.hash == case.hash:
+            case.first = earlier
+        else:
+            detail = f"batch {case.batch_id} came before with other content: give each batch its own id"
+            case.put_aside(now_ms, "conflict", detail, batch.cells, case.arrival.payload)
+            case.receipt = Receipt(case.batch_id, "conflict", 0, batch.cells, case.reasons())
+    return fresh
+
+
+def _store(fresh: list[tuple[_Case, Batch]], intake: Intake, directory: Directory, now_ms: int) -> None:
+    """Append the good readings of all cases in one go; set the others aside."""
+    for case, batch in fresh:
+        if batch.spoiled:
+            _put_aside_spoiled(case, batch, now_ms)
+    cells = cells_of([(case.arrival.enterprise, batch) for case, batch in fresh], directory)
+    verdict = check_readings(cells, intake.limits, now_ms)
+    good = verdict == 0
+    refused, words = append_isolating(intake.timeseries.append, cells.chosen(good))
+    if refused.any():
+        verdict[np.flatnonzero(good)[refused]] = _STORE_REFUSED
+        good = verdict == 0
+    counts: list[int] = np.bincount(cells.batch[good], minlength=len(fresh)).tolist()
+    for (case, _), accepted in zip(fresh, counts, strict=True):
+        case.accepted = accepted
+    if bool(((verdict != 0) & (verdict != NOT_AVAILABLE)).any()):
+        advice = [check.advice(intake.limits) for check in READING_CHECKS]
+        advice.append(f"the time-series store refuses it: {words}")
+        _put_aside_readings([case for case, _ in fresh], cells, verdict, advice, now_ms)
+
+
+def _put_aside_spoiled(case: _Case, batch: Batch, now_ms: int) -> None:
+    """Cells that are no readings: one row per reason, with the cells as they came."""
+    for reason in dict.fromkeys(cell.reason for cell in batch.spoiled):
+        spoiled = [cell for cell in batch.spoiled if cell.reason == reason]
+        first = spoiled[0]
+        where = f"{first.device}{'.' + first.point if first.point else ''} at {first.at_ms}"
+        detail = f"{REASONS[reason]}; the first is {where}: {first.raw}"
+        case.put_aside(now_ms, reason, detail, len(spoiled), msgspec.json.encode(spoiled))
+
+
+def _put_aside_readings(cases: list[_Case], cells: Cells, verdict: UInt8s, advice: list[str], now_ms: int) -> None:
+    """Readings that failed: one row per batch and reason, holding them as a batch that can be sent again."""
+    bad = np.flatnonzero((verdict != 0) & (verdict != NOT_AVAILABLE))
+    # Sorted by batch and reason, each pair is one run.
+    order = np.lexsort((bad, verdict[bad], cells.batch[bad]))
+    bad = bad[order]
+    marks = cells.batch[bad].astype(np.int64) * 256 + verdict[bad]
+    for run in np.split(bad, np.flatnonzero(np.diff(marks)) + 1):
+        case, code = cases[int(cells.batch[run[0]])], int(verdict[run[0]])
+        parts = cells.parts(run)
+        first = parts[0]
+        detail = f"{first.device}.{first.points[0]} at {first.at_ms[0]}: {advice[code - 1]}"
+        payload = encode_batch(Batch(case.batch_id, now_ms, parts))
+        case.put_aside(now_ms, _REASONS[code - 1], detail, int(run.size), payload)

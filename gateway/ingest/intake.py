@@ -1,0 +1,65 @@
+"""What ingest is given and what it hands on: arrivals, and the stores they go to.
+
+`Intake` bundles the stores behind small protocols, so that ingest knows neither DuckDB nor SQL. One `Intake` serves
+MQTT and HTTP alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from gateway.ingest.directory import Directories, Directory
+from gateway.registry.model import Registry
+from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow, StatusRow
+from gateway.store.timeseries import TimeSeriesStore
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message, with the identity that the transport vouches for."""
+
+    enterprise: str  # from the topic (bound to the credential by the broker) or from the token
+    sender: str  # agent, or device for telemetry
+    payload: bytes
+    form: Literal["batch", "telemetry"] = "batch"
+    credential: str = ""  # "enterprise/sender" of the token, where the transport knows it; "" = the broker checked it
+
+
+class Batches(Protocol):
+    """Raises StoreUnavailable or StoreRefused, as every protocol here."""
+
+    def known(self, keys: Sequence[BatchKey]) -> Mapping[BatchKey, BatchRow]:
+        """Those of the batches that were seen before."""
+
+    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> None:
+        """Remember batches and what was set aside, in one transaction. A batch that is known already stays as it is."""
+
+
+class AgentStatuses(Protocol):
+    def put(self, rows: Sequence[StatusRow]) -> None:
+        """Replace what was known of these agents."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestLimits:
+    future_ms: int = 600_000  # how far ahead of our clock a reading may be
+    oldest_ms: int = 1_420_070_400_000  # 2015-01-01T00:00:00Z: before this nobody had our meters
+    group_batches: int = 1_000  # in one commit
+    group_bytes: int = 8 * 1024 * 1024  # of payload in one commit
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Where accepted readings go. `registry` gives the current snapshot; it is asked once per commit."""
+
+    timeseries: TimeSeriesStore
+    registry: Callable[[], Registry]
+    batches: Batches
+    statuses: AgentStatuses
+    limits: IngestLimits = field(default_factory=IngestLimits)
+    directories: Directories = field(default_factory=Directories)
+
+    def directory(self) -> Directory:
+        return self.directories.of(self.registry())
