@@ -20,6 +20,7 @@ from gateway.accounts.documents import Bilingual, instant
 from gateway.accounts.periods import day_start_ms, local_day
 from gateway.accounts.stored import open_findings_by_subject
 from gateway.registry.model import Device, Enterprise, Point
+from gateway.store.database import reading
 from gateway.store.schema import agent_status, set_aside
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
 
@@ -185,7 +186,7 @@ def _last_value(point: Point, row: tuple[int, float, int] | None, now_ms: int) -
 
 def _agents(engine: Engine, enterprise: Enterprise, now_ms: int) -> list[AgentDocument]:
     """The registered agents, heard of or not."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         rows = connection.execute(select(agent_status).where(agent_status.c.enterprise == enterprise.id))
         heard = {row.agent: row for row in rows}
     documents = []
@@ -227,7 +228,7 @@ def _set_aside(engine: Engine, enterprise: str, since_ms: int) -> list[SetAsideI
         .where(table.c.enterprise == enterprise, table.c.received_at_ms >= since_ms)
         .group_by(table.c.sender, table.c.reason)
     )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         groups = connection.execute(query).all()
         details: dict[int, str] = defaultdict(str)
         if groups:

@@ -13,6 +13,7 @@ import msgspec
 
 from collectors.clock import from_ms
 from gateway.carbon.model import Entry, Rating, SourceLine, Statement
+from gateway.store.canonical_json import canonical
 
 Colour = Literal["green", "yellow", "orange", "red", "grey"]
 COLOURS: tuple[Colour, ...] = ("red", "orange", "yellow", "green", "grey")  # the board's order: worst first
@@ -258,8 +259,8 @@ def entry_document(entry: Entry) -> EntryDocument:
 
 
 def body_of(document: StatementDocument | RatingDocument) -> str:
-    """Canonical JSON (sorted keys, no spaces): what is stored, hashed and signed."""
-    return msgspec.json.encode(document, order="sorted").decode()
+    """Canonical JSON: what is stored, hashed and signed."""
+    return canonical(msgspec.to_builtins(document))
 
 
 def statement_from(body: str) -> StatementDocument:

@@ -13,6 +13,7 @@ from datetime import date
 from sqlalchemy import Engine, select
 
 from gateway.accounts.periods import Period
+from gateway.store.database import reading
 from gateway.store.schema import activity_records
 
 ENTERPRISES_PER_QUERY = 500
@@ -39,7 +40,7 @@ def outputs_of(engine: Engine, enterprises: Iterable[str], period: Period) -> Ou
     table = activity_records
     wanted = sorted(enterprises)
     found: Outputs = {}
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         for first in range(0, len(wanted), ENTERPRISES_PER_QUERY):
             rows = connection.execute(
                 select(table).where(

@@ -22,14 +22,17 @@ from gateway.accounts.documents import (
     FindingDocument,
     RatingDocument,
     StatementDocument,
+    entry_document,
     instant,
-    kilo,
     rating_from,
     statement_from,
 )
+from gateway.store.database import reading
+from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.schema import changes, findings, ledger_entries, ratings, statements
 
 IDS_PER_QUERY = 500  # SQLite and PostgreSQL both take this many values in one IN
+ENTRIES_PER_QUERY = 1_000
 
 
 class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +63,7 @@ def statement_of_month(engine: Engine, enterprise: str, month: str, version: int
     query = select(statements).where(statements.c.enterprise == enterprise, statements.c.period == month)
     if version is not None:
         query = query.where(statements.c.version == version)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         row = connection.execute(query.order_by(statements.c.version.desc()).limit(1)).one_or_none()
     return None if row is None else _statement(row)
 
@@ -82,7 +85,7 @@ def statements_of_enterprise(engine: Engine, enterprise: str, months: Sequence[s
         .where(statements.c.enterprise == enterprise, statements.c.period.in_(months))
         .order_by(statements.c.period, statements.c.version)
     )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return {row.period: _statement(row) for row in connection.execute(query)}  # the last version of a month stands
 
 
@@ -91,7 +94,7 @@ def rating_of_month(engine: Engine, enterprise: str, month: str, version: int | 
     query = select(ratings.c.body).where(ratings.c.enterprise == enterprise, ratings.c.period == month)
     if version is not None:
         query = query.where(ratings.c.version == version)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         body = connection.execute(query.order_by(ratings.c.version.desc()).limit(1)).scalar_one_or_none()
     return None if body is None else rating_from(body)
 
@@ -120,7 +123,7 @@ def _newest(enterprise: Any, period: Any, version: Any, month: str) -> Subquery:
 def _of_enterprises(engine: Engine, query: Select[Any], column: Any, enterprises: Iterable[str]) -> list[Row[Any]]:
     wanted = sorted(enterprises)
     rows: list[Row[Any]] = []
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         for first in range(0, len(wanted), IDS_PER_QUERY):
             rows += connection.execute(query.where(column.in_(wanted[first : first + IDS_PER_QUERY]))).all()
     return rows
@@ -140,21 +143,15 @@ def entries_after(
     engine: Engine, enterprise: str, wanted: EntryFilter, after_seq: int, limit: int
 ) -> list[EntryDocument]:
     """Entries in the order of the chain, reversals included."""
-    query = (
-        select(ledger_entries)
-        .where(
-            ledger_entries.c.enterprise == enterprise,
-            ledger_entries.c.day >= wanted.start.isoformat(),
-            ledger_entries.c.day < wanted.end.isoformat(),
-            ledger_entries.c.seq > after_seq,
-        )
-        .order_by(ledger_entries.c.seq)
-        .limit(limit)
-    )
-    if wanted.source is not None:
-        query = query.where(ledger_entries.c.source == wanted.source)
-    with engine.connect() as connection:
-        return [_entry(row) for row in connection.execute(query)]
+    ledger = LedgerRepository(engine)
+    found: list[EntryDocument] = []
+    while len(found) < limit:
+        page = ledger.entries(enterprise, wanted.start, wanted.end, after_seq, ENTRIES_PER_QUERY)
+        found += [entry_document(own) for own in page if wanted.source in (None, own.draft.source)]
+        if len(page) < ENTRIES_PER_QUERY:
+            break
+        after_seq = page[-1].seq
+    return found[:limit]
 
 
 def daily_sums(engine: Engine, enterprise: str, start: date, end: date) -> list[tuple[str, int, int]]:
@@ -169,39 +166,8 @@ def daily_sums(engine: Engine, enterprise: str, start: date, end: date) -> list[
         .group_by(ledger_entries.c.day, ledger_entries.c.scope)
         .order_by(ledger_entries.c.day, ledger_entries.c.scope)
     )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return [(day, scope, int(grams)) for day, scope, grams in connection.execute(query)]
-
-
-def _entry(row: Row[Any]) -> EntryDocument:
-    return EntryDocument(
-        id=f"{row.enterprise}-{row.seq}",
-        enterprise=row.enterprise,
-        seq=row.seq,
-        source=row.source,
-        day=row.day,
-        activity=row.activity,
-        scope=row.scope,
-        stage=row.stage,
-        category=row.category,
-        amount=row.amount_u / 1_000_000,
-        unit=row.unit,
-        factor=row.factor,
-        edition=row.edition,
-        basis=row.basis,
-        gwp=row.gwp,
-        emission_kg=kilo(row.emission_g),
-        energy_kgce=kilo(row.energy_gce),
-        provisional=row.provisional,
-        coverage=row.coverage_ppm / 1_000_000,
-        estimated_share=row.estimated_ppm / 1_000_000,
-        digest=row.digest,
-        reason=row.reason,
-        reverses=None if row.reverses is None else f"{row.enterprise}-{row.reverses}",
-        booked_at=instant(row.booked_at_ms),
-        previous_hash=row.previous_hash,
-        hash=row.hash,
-    )
 
 
 # --- findings and changes -------------------------------------------------------------------------------------------
@@ -216,7 +182,7 @@ def findings_after(
         query = query.where(findings.c.at_ms >= window_ms[0], findings.c.at_ms < window_ms[1])
     if status is not None:
         query = query.where(findings.c.status == status)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return [_finding(row) for row in connection.execute(query.order_by(findings.c.id).limit(limit))]
 
 
@@ -227,7 +193,7 @@ def newest_findings(
     query = select(findings).where(findings.c.enterprise == enterprise, findings.c.status == "open")
     if window_ms is not None:
         query = query.where(findings.c.at_ms >= window_ms[0], findings.c.at_ms < window_ms[1])
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         rows = connection.execute(query.order_by(findings.c.at_ms.desc(), findings.c.id.desc()).limit(limit))
         return [_finding(row) for row in rows]
 
@@ -239,7 +205,7 @@ def open_findings_by_subject(engine: Engine, enterprise: str) -> dict[str, int]:
         .where(findings.c.enterprise == enterprise, findings.c.status == "open")
         .group_by(findings.c.subject)
     )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return {subject: int(count) for subject, count in connection.execute(query)}
 
 
@@ -262,7 +228,7 @@ def _finding(row: Row[Any]) -> FindingDocument:
 def changes_after(engine: Engine, enterprises: set[str] | None, after_seq: int, limit: int) -> list[ChangeDocument]:
     """The feed in order; `enterprises` None = everyone's. Reads on until the page is full or the feed ends."""
     found: list[ChangeDocument] = []
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         while len(found) < limit:
             rows = connection.execute(
                 select(changes).where(changes.c.seq > after_seq).order_by(changes.c.seq).limit(limit)

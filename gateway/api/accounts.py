@@ -1,0 +1,161 @@
+"""Every account that a platform may see, for a month: pages of JSON, or all of them as NDJSON or CSV.
+
+Without `limit`, NDJSON and CSV give everything in one stream, read in pages of STREAM_PAGE so that memory stays
+bounded; with it they give one page, and the Link header says where the next begins (RFC 8288).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import urlencode
+
+import msgspec
+from flask import Blueprint, Response, request, stream_with_context
+
+from gateway.accounts.documents import Bilingual, RatingDocument, StatementDocument
+from gateway.accounts.periods import Period
+from gateway.accounts.registered import bilingual
+from gateway.api import paging
+from gateway.api.auth import allowed, caller, parts, visible_enterprises
+from gateway.api.openapi import SPEC, answers
+from gateway.api.problem import ApiProblem, ProblemDocument
+from gateway.api.queries import AccountsQuery, period_of
+from gateway.registry.model import STAGES, Enterprise
+
+blueprint = Blueprint("accounts", __name__, url_prefix="/api/v1/accounts")
+
+STREAM_PAGE = 500
+
+
+class AccountItem(msgspec.Struct, frozen=True, kw_only=True):
+    enterprise: str
+    name: Bilingual
+    industry: str
+    park: str
+    statement: StatementDocument | None  # null = nothing booked for the month yet
+    rating: RatingDocument | None
+
+
+class AccountPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[AccountItem]
+    next: str | None
+
+
+@blueprint.get("")
+@allowed("platform", "park", "admin")
+@SPEC.validate(resp=answers(AccountPage, HTTP_406=ProblemDocument), tags=("accounts",))
+def list_accounts(query: AccountsQuery) -> AccountPage | Response:
+    """Statement and rating of every enterprise this token may see, newest versions; JSON, NDJSON or CSV by Accept."""
+    period = period_of(query.period)
+    if period.kind != "month":
+        raise ApiProblem(400, "bad-period", f"Accounts are pulled by month; {period.text} is a {period.kind}.")
+    kind = _negotiated()
+    after, limit = paging.after_key(query.cursor), paging.limit_of(query.limit)
+    enterprises = [own for own in visible_enterprises(parts().registry(), caller()).values() if own.id > after]
+    page = enterprises[:limit]
+    following = page[-1].id if len(enterprises) > limit else None
+    if kind == "application/json":
+        return AccountPage(items=_items(page, period), next=following)
+    wanted = enterprises if query.limit is None else page
+    response = Response(
+        stream_with_context(FORMATS[kind](_read(wanted, period))), content_type=f"{kind}; charset=utf-8"
+    )
+    if query.limit is not None and following is not None:
+        link = urlencode({"period": period.text, "limit": limit, "cursor": following})
+        response.headers["Link"] = f'<{request.path}?{link}>; rel="next"'
+    return response
+
+
+def _negotiated() -> str:
+    offered = ["application/json", *FORMATS]
+    kind = request.accept_mimetypes.best_match(offered) if request.accept_mimetypes else offered[0]
+    if kind is None:
+        raise ApiProblem(
+            406, "not-acceptable", f"Accounts come as {', '.join(offered)}; ask for one of them in Accept."
+        )
+    return kind
+
+
+def _read(enterprises: Sequence[Enterprise], period: Period) -> Iterator[AccountItem]:
+    for first in range(0, len(enterprises), STREAM_PAGE):
+        yield from _items(enterprises[first : first + STREAM_PAGE], period)
+
+
+def _items(enterprises: Sequence[Enterprise], period: Period) -> list[AccountItem]:
+    """Two queries for all of them, however many they are."""
+    ids = [own.id for own in enterprises]
+    statements = parts().reader.stored_statements(ids, period)
+    ratings = parts().reader.ratings(ids, period)
+    return [
+        AccountItem(
+            enterprise=own.id,
+            name=bilingual(own.name),
+            industry=own.industry,
+            park=own.park,
+            statement=statements.get(own.id),
+            rating=ratings.get(own.id),
+        )
+        for own in enterprises
+    ]
+
+
+def _ndjson(items: Iterator[AccountItem]) -> Iterator[bytes]:
+    encode = msgspec.json.Encoder().encode
+    for item in items:
+        yield encode(item) + b"\n"
+
+
+_SCOPES = ("1", "2", "3")
+_COLUMNS = (
+    "enterprise", "name_zh", "name_en", "industry", "park", "period", "version", "status",
+    "compliance_kg", "lifecycle_kg", "energy_kgce",
+    *(f"scope_{scope}_kg" for scope in _SCOPES), *(f"stage_{stage}_kg" for stage in STAGES),
+    "coverage", "estimated_share", "provisional_share", "findings_open", "hash", "signature",
+    "colour", "policy", "rating_version",
+)  # fmt: skip
+
+
+def _csv(items: Iterator[AccountItem]) -> Iterator[str]:
+    """One row an enterprise; an account that is not booked yet has empty cells, not zeros."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, _COLUMNS, restval="", lineterminator="\r\n")  # RFC 4180
+    writer.writeheader()
+    for item in items:
+        writer.writerow(_row(item))
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _row(item: AccountItem) -> dict[str, object]:
+    row: dict[str, object] = {
+        "enterprise": item.enterprise,
+        "name_zh": _text(item.name.zh),
+        "name_en": _text(item.name.en),
+        "industry": item.industry,
+        "park": item.park,
+    }
+    if item.statement is not None:
+        own = item.statement
+        names = ("period", "version", "status", "compliance_kg", "lifecycle_kg", "energy_kgce", "coverage")
+        shares = ("estimated_share", "provisional_share", "findings_open", "hash", "signature")
+        row |= {name: getattr(own, name) for name in (*names, *shares)}
+        row |= {f"scope_{scope}_kg": own.by_scope.get(scope, 0.0) for scope in _SCOPES}
+        row |= {f"stage_{stage}_kg": own.by_stage.get(stage, 0.0) for stage in STAGES}
+    if item.rating is not None:
+        row |= {"colour": item.rating.colour, "policy": item.rating.policy, "rating_version": item.rating.version}
+    return row
+
+
+def _text(name: str) -> str:
+    """A name that a spreadsheet cannot take for a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
+FORMATS: dict[str, Callable[[Iterator[AccountItem]], Iterator[bytes] | Iterator[str]]] = {
+    "application/x-ndjson": _ndjson,
+    "text/csv": _csv,
+}
