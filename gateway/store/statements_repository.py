@@ -1,0 +1,178 @@
+"""Monthly statements and their ratings, version by version.
+
+What stays true:
+- Of a month's versions at most the newest is open. An open version follows the ledger in place; a closed one never
+  changes, and what is corrected later stands in the next version, which names its predecessor.
+- Writing the same body again changes nothing. Every real change appends to the feed in the same transaction.
+- Bodies are text as their maker spelled them (canonical JSON); the hash is SHA-256 over exactly that text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, Row, and_, exists, select, update
+
+from collectors.errors import StoreRefused
+from gateway.store.canonical_json import sha256_of
+from gateway.store.changes_repository import hold_feed, note_changes
+from gateway.store.database import Bind, reading, upsert, writing
+from gateway.store.schema import ratings, statements
+
+IDS_PER_QUERY = 500  # well under what SQLite and PostgreSQL take in one IN
+
+_table = statements.c
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatement:
+    """One version of a month's statement."""
+
+    enterprise: str
+    period: str  # 2026-10
+    version: int  # 1, 2, 3 …
+    status: Literal["open", "closed"]
+    body: str  # canonical JSON
+    hash: str  # SHA-256 hex over body
+    signature: str  # of a closed one; "" while open
+    predecessor: int | None  # the version that this one corrects
+    updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRating:
+    """The rating of one version of a statement."""
+
+    enterprise: str
+    period: str
+    version: int
+    colour: str
+    body: str
+    updated_at_ms: int
+
+
+class StatementsRepository:
+    """Statements and ratings in and out of their tables."""
+
+    def __init__(self, bind: Bind) -> None:
+        self._bind = bind
+
+    def put_open(
+        self, enterprise: str, period: str, version: int, body: str, now_ms: int, *, predecessor: int | None = None
+    ) -> bool:
+        """Set the open version's body; True if that changed anything.
+
+        `version` is the newest one if that is open, the next one if it is closed, 1 if there is none; StoreRefused for
+        any other, because then somebody wrote meanwhile.
+        """
+        with writing(self._bind) as connection:
+            hold_feed(connection)
+            newest = _newest(connection, enterprise, period)
+            expected = 1 if newest is None else newest.version + (newest.status == "closed")
+            if version != expected:
+                raise StoreRefused(
+                    f"{enterprise} {period}: version {expected} is due, not {version}; read the newest again"
+                )
+            if newest is not None and newest.version == version and newest.body == body:
+                return False
+            row = StoredStatement(enterprise, period, version, "open", body, sha256_of(body), "", predecessor, now_ms)
+            upsert(connection, statements, [_columns(row)])
+            note_changes(connection, "statement", [(enterprise, period, version)], now_ms)
+            return True
+
+    def freeze(self, enterprise: str, period: str, version: int, body: str, signature: str, now_ms: int) -> None:
+        """Close the open version with its final body and the signature over it; StoreRefused if it is not open."""
+        with writing(self._bind) as connection:
+            hold_feed(connection)
+            closed = connection.execute(
+                update(statements)
+                .where(
+                    _table.enterprise == enterprise,
+                    _table.period == period,
+                    _table.version == version,
+                    _table.status == "open",
+                )
+                .values(status="closed", body=body, hash=sha256_of(body), signature=signature, updated_at_ms=now_ms)
+            )
+            if closed.rowcount != 1:
+                raise StoreRefused(f"{enterprise} {period}: version {version} is not open, so it cannot be closed")
+            note_changes(connection, "statement", [(enterprise, period, version)], now_ms)
+
+    def newest(self, enterprise: str, period: str) -> StoredStatement | None:
+        """The newest version."""
+        with reading(self._bind) as connection:
+            return _newest(connection, enterprise, period)
+
+    def versions(self, enterprise: str, period: str) -> list[StoredStatement]:
+        """All versions, oldest first."""
+        query = select(statements).where(_table.enterprise == enterprise, _table.period == period)
+        with reading(self._bind) as connection:
+            return [_statement(row) for row in connection.execute(query.order_by(_table.version))]
+
+    def page(
+        self, period: str, limit: int, after: str = "", among: Collection[str] | None = None
+    ) -> list[StoredStatement]:
+        """The newest version of each enterprise above `after`, by enterprise; `among` None = of all enterprises."""
+        newer = statements.alias("newer")
+        has_newer = exists().where(
+            and_(
+                newer.c.enterprise == _table.enterprise,
+                newer.c.period == _table.period,
+                newer.c.version > _table.version,
+            )
+        )
+        query = select(statements).where(_table.period == period, ~has_newer).order_by(_table.enterprise)
+        found: list[StoredStatement] = []
+        with reading(self._bind) as connection:
+            if among is None:
+                rows = connection.execute(query.where(_table.enterprise > after).limit(limit))
+                return [_statement(row) for row in rows]
+            wanted = sorted(enterprise for enterprise in among if enterprise > after)
+            for first in range(0, len(wanted), IDS_PER_QUERY):
+                ids = wanted[first : first + IDS_PER_QUERY]
+                rows = connection.execute(query.where(_table.enterprise.in_(ids)).limit(limit - len(found)))
+                found += [_statement(row) for row in rows]
+                if len(found) == limit:
+                    break
+        return found
+
+    def put_rating(self, enterprise: str, period: str, version: int, colour: str, body: str, now_ms: int) -> bool:
+        """Set the rating of a statement's version; True if that changed anything."""
+        with writing(self._bind) as connection:
+            hold_feed(connection)
+            stood = _rating(connection, enterprise, period, version)
+            if stood is not None and (stood.colour, stood.body) == (colour, body):
+                return False
+            row = StoredRating(enterprise, period, version, colour, body, now_ms)
+            upsert(connection, ratings, [_columns(row)])
+            note_changes(connection, "rating", [(enterprise, period, version)], now_ms)
+            return True
+
+    def rating(self, enterprise: str, period: str, version: int) -> StoredRating | None:
+        """The rating of a statement's version."""
+        with reading(self._bind) as connection:
+            return _rating(connection, enterprise, period, version)
+
+
+def _columns(row: StoredStatement | StoredRating) -> dict[str, object]:
+    return {name: getattr(row, name) for name in row.__dataclass_fields__}
+
+
+def _newest(connection: Connection, enterprise: str, period: str) -> StoredStatement | None:
+    query = select(statements).where(_table.enterprise == enterprise, _table.period == period)
+    row = connection.execute(query.order_by(_table.version.desc()).limit(1)).one_or_none()
+    return None if row is None else _statement(row)
+
+
+def _statement(row: Row[tuple[object, ...]]) -> StoredStatement:
+    return StoredStatement(**row._mapping)
+
+
+def _rating(connection: Connection, enterprise: str, period: str, version: int) -> StoredRating | None:
+    query = select(ratings).where(
+        ratings.c.enterprise == enterprise, ratings.c.period == period, ratings.c.version == version
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else StoredRating(**row._mapping)
