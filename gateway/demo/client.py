@@ -46,10 +46,10 @@ class GatewayClient:
             return False
 
     def post(self, path: str, token: str, body: bytes, content_type: str = "application/json") -> dict[str, Any]:
-        """POST and give the JSON answer; raises Refused."""
+        """POST and give the JSON answer; raises Refused, or Stopped once the demo is being stopped."""
         until_s = monotonic_s() + PATIENCE_S
         headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
-        while True:
+        while not self.stop.is_set():
             request = urllib.request.Request(self.url + path, data=body, headers=headers)
             try:
                 with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
@@ -61,8 +61,8 @@ class GatewayClient:
                     raise Refused(f"POST {path}: {error.code} {_detail(error)}") from error
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise Refused(f"POST {path}: the gateway did not answer: {error}") from error
-            if self.stop.wait(wait_s):
-                raise Stopped
+            self.stop.wait(wait_s)
+        raise Stopped
 
 
 def _retry_after_s(error: urllib.error.HTTPError) -> float | None:
