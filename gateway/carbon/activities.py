@@ -50,9 +50,7 @@ def _heat(kind: str, zh: str, en: str, sign: int = 1) -> ActivityKind:
 
 
 def _fuel(name: str, zh: str, en: str, units: tuple[str, ...] = _MASS) -> ActivityKind:
-    return ActivityKind(
-        f"fuel.{name}", zh, en, units, "fuel", name, 1, 1, "production", 1, f"coal_equivalent.{name}"
-    )
+    return ActivityKind(f"fuel.{name}", zh, en, units, "fuel", name, 1, 1, "production", 1, f"coal_equivalent.{name}")
 
 
 def _carbonate(name: str, zh: str, en: str) -> ActivityKind:
@@ -81,9 +79,16 @@ _ALL = (
     _heat("heat.purchased", "外购热力", "purchased heat"),
     _heat("heat.exported", "外供热力", "exported heat", -1),
     ActivityKind(
-        "co2.measured", "连续监测的二氧化碳", "CO2 measured by a continuous emission monitoring system", _MASS,
-        "measured", "", 1, 1, "production",
-    ),  # fmt: skip
+        "co2.measured",
+        "连续监测的二氧化碳",
+        "CO2 measured by a continuous emission monitoring system",
+        _MASS,
+        "measured",
+        "",
+        1,
+        1,
+        "production",
+    ),
     _fuel("anthracite", "无烟煤", "anthracite"),
     _fuel("bituminous", "烟煤", "bituminous coal"),
     _fuel("lignite", "褐煤", "lignite"),
