@@ -100,7 +100,8 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 def _connect(path: Path) -> sqlite3.Connection:
     """A sound database of ours, or BufferDamaged, or ConfigurationError if it is not ours."""
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+    with translated():
+        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
     try:
         with translated():
             _check_owner(connection, path)

@@ -81,9 +81,13 @@ class Schedule:
             entry.failures += 1
             entry.due_ms = now_ms + back_off_ms(entry.failures)
 
-    def seconds_until_due(self, now_ms: int) -> float:
-        """Time until some device that is not running is due; 0 if one waits for its bus."""
-        waits = [entry.due_ms - now_ms for entry in self._entries.values() if not entry.running]
+    def seconds_until_due(self, now_ms: int, free_buses: Collection[str]) -> float:
+        """Time until a poll can start on a bus that is free now; a busy bus wakes the agent when it is done."""
+        waits = [
+            entry.due_ms - now_ms
+            for entry in self._entries.values()
+            if not entry.running and entry.task.bus in free_buses
+        ]
         return min(max(min(waits, default=LONGEST_WAIT_S * 1000) / 1000, 0.0), LONGEST_WAIT_S)
 
     @staticmethod

@@ -1,0 +1,208 @@
+"""The agent's control flow, all of it, in `EdgeAgent.step`.
+
+What stays true:
+- A step never waits: polls run in the workers of `polling`, the network in `publisher`. Given the same clock, polls and
+  receipts, the same things happen in the same order.
+- Readings are on disk (`Buffer.append`) before anything of them is sent.
+- A disk that does not take readings stops neither polling nor sending; what waits in memory is bounded, and what is
+  thrown away then is counted.
+- Nothing is read while the clock is plainly wrong (before EARLIEST_MS): such readings could never be booked.
+
+Limits: readings younger than `max_age_s` are in memory only, and lost by a SIGKILL or a power cut; `stop` keeps them.
+While the disk refuses, at most MAX_WAITING readings wait in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from collectors.driver import PolledDevice
+from collectors.errors import StoreUnavailable
+from collectors.reading import Reading
+from edge_agent.buffer import Buffer
+from edge_agent.health import Health, LineState, encode_status
+from edge_agent.polling import Polling
+from edge_agent.publisher import Publisher
+from edge_agent.schedule import Schedule, Task
+
+EARLIEST_MS = 1_735_689_600_000  # 2025-01-01: a clock before this has not been set
+MAX_WAITING = 50_000
+STATUS_EVERY_MS = 30_000
+DISK_RETRY_MS = 5_000
+LONGEST_WAIT_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDevice:
+    """A device in the agent's care."""
+
+    polled: PolledDevice
+    bus: str
+    every_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """When readings become a batch: at so many, or when the oldest has waited so long."""
+
+    max_readings: int = 1000
+    max_age_ms: int = 1000
+
+
+class EdgeAgent:
+    """Polls, keeps, sends, until the gateway confirms. Call `step` again after the seconds it gives, or earlier."""
+
+    def __init__(
+        self,
+        devices: Sequence[AgentDevice],
+        polling: Polling,
+        buffer: Buffer,
+        publisher: Publisher,
+        grouping: Grouping,
+        now_ms: int,
+    ) -> None:
+        self._devices = {device.polled.id: device for device in devices}
+        self._polling = polling
+        self._buffer = buffer
+        self._publisher = publisher
+        self._grouping = grouping
+        self._schedule = Schedule(Task(device.polled.id, device.bus, device.every_ms) for device in devices)
+        self._health = Health(self._devices, now_ms)
+        self._waiting: list[Reading] = []
+        self._waiting_since_ms = 0
+        self._disk_problem = ""
+        self._disk_retry_ms = 0
+        self._connections = 0  # as the publisher counted them when we last looked
+        self._status_due_ms = 0
+        self.status = b""  # the newest status document
+
+    def step(self, now_ms: int) -> float:
+        """Do everything that is due; the seconds until the next step is."""
+        self._poll(now_ms)
+        self._collect(now_ms)
+        self._keep(now_ms, at_once=False)
+        self._settle(now_ms)
+        self._send(now_ms)
+        self._report(now_ms)
+        return self._seconds_until_due(now_ms)
+
+    def stop(self, now_ms: int) -> None:
+        """Pick up what came back and put it on disk; after this, no more steps."""
+        self._collect(now_ms)
+        self._keep(now_ms, at_once=True)
+        self._settle(now_ms)
+
+    def _poll(self, now_ms: int) -> None:
+        if now_ms < EARLIEST_MS:
+            return
+        for name in self._schedule.start(now_ms, self._polling.free_buses()):
+            device = self._devices[name]
+            self._polling.start(device.bus, device.polled, now_ms)
+
+    def _collect(self, now_ms: int) -> None:
+        for poll in self._polling.take_finished():
+            result = poll.result
+            self._schedule.finished(poll.device, now_ms, answered=bool(result.readings) or not result.errors)
+            self._health.polled(poll)
+            for error in result.errors:
+                _log.debug("poll_error", device=poll.device, kind=error.kind, reason=str(error))
+            if not self._waiting:
+                self._waiting_since_ms = now_ms
+            self._waiting.extend(result.readings)
+
+    def _keep(self, now_ms: int, *, at_once: bool) -> None:
+        """Waiting readings -> batches on disk, as far as they are due."""
+        if self._disk_problem and not at_once and 0 <= self._disk_retry_ms - now_ms <= DISK_RETRY_MS:
+            self._throw_away_surplus()
+            return
+        old = not 0 <= now_ms - self._waiting_since_ms < self._grouping.max_age_ms
+        most = self._grouping.max_readings
+        try:
+            while len(self._waiting) >= most or (self._waiting and (old or at_once)):
+                self._buffer.append(self._waiting[:most], now_ms)
+                del self._waiting[:most]
+            self._disk_problem = ""
+        except StoreUnavailable as error:
+            if not self._disk_problem:
+                _log.error("disk_refuses", reason=str(error), next="free some space; readings wait in memory meanwhile")
+            self._disk_problem = str(error)
+            self._disk_retry_ms = now_ms + DISK_RETRY_MS
+            self._throw_away_surplus()
+
+    def _throw_away_surplus(self) -> None:
+        surplus = len(self._waiting) - MAX_WAITING
+        if surplus > 0:
+            del self._waiting[:surplus]
+            self._health.lost(surplus)
+
+    def _settle(self, now_ms: int) -> None:
+        """Receipts -> the buffer may forget."""
+        receipts = self._publisher.take_receipts()
+        if not receipts:
+            return
+        for receipt in receipts:
+            self._health.received(receipt, now_ms)
+            if receipt.status in ("conflict", "rejected"):
+                reasons = ", ".join(reason.reason for reason in receipt.reasons)
+                _log.warning("batch_set_aside", batch=receipt.batch, status=receipt.status, reasons=reasons)
+        try:
+            self._buffer.acknowledge(receipts, now_ms)
+        except StoreUnavailable as error:  # the batches are still there, are sent again and confirmed again
+            _log.error("receipts_not_kept", reason=str(error), next="the batches are sent again")
+
+    def _send(self, now_ms: int) -> None:
+        """What is due goes out, as far as the line takes it."""
+        if self._publisher.connections != self._connections:
+            self._connections = self._publisher.connections
+            self._buffer.connection_lost()
+            self._status_due_ms = now_ms
+        if not self._publisher.connected:
+            return
+        for batch in self._buffer.next_batches(now_ms):
+            if not self._publisher.send(batch.payload):
+                break
+            self._buffer.mark_sent(batch, now_ms)
+
+    def _report(self, now_ms: int) -> None:
+        """Renew the status document, and publish it if the line takes it."""
+        if 0 < self._status_due_ms - now_ms <= STATUS_EVERY_MS:
+            return
+        self._status_due_ms = now_ms + STATUS_EVERY_MS
+        line = LineState(
+            self._publisher.connected,
+            self._publisher.problem,
+            self._buffer.on_their_way,
+            self._publisher.dropped_receipts,
+        )
+        document = self._health.document(now_ms, self._buffer.stats(), line, self._problems(now_ms))
+        self.status = encode_status(document)
+        self._publisher.send_status(self.status)
+
+    def _problems(self, now_ms: int) -> list[str]:
+        problems = []
+        if now_ms < EARLIEST_MS:
+            problems.append("the clock is not set: nothing is read until it is; start a time service such as chrony")
+        if self._disk_problem:
+            problems.append(self._disk_problem)
+        if self._publisher.problem:
+            problems.append(self._publisher.problem)
+        if self._buffer.damaged_file is not None:
+            problems.append(f"the buffer was damaged and set aside as {self._buffer.damaged_file}")
+        return problems
+
+    def _seconds_until_due(self, now_ms: int) -> float:
+        waits = [LONGEST_WAIT_S, (self._status_due_ms - now_ms) / 1000]
+        if now_ms >= EARLIEST_MS:
+            waits.append(self._schedule.seconds_until_due(now_ms, self._polling.free_buses()))
+        if self._waiting:
+            keep_ms = self._disk_retry_ms if self._disk_problem else self._waiting_since_ms + self._grouping.max_age_ms
+            waits.append((keep_ms - now_ms) / 1000)
+        resend_s = self._buffer.seconds_until_due(now_ms)
+        if resend_s is not None and self._publisher.connected:
+            waits.append(resend_s)
+        return max(0.0, min(waits))

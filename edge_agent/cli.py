@@ -1,0 +1,291 @@
+"""`tanmai edge`: the plant side on the command line.
+
+Exit codes: 0 fine, 1 a check failed (a device does not answer, a buffer that cannot be read), 2 usage or configuration.
+Secrets are never printed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+import msgspec
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+from collectors import clock
+from collectors.driver import Bus, PolledDevice
+from collectors.drivers import open_driver
+from collectors.errors import ConfigurationError, StoreError
+from collectors.modbus.plan import cycle_s, plan_reads
+from collectors.reading import Quality, Reading
+from edge_agent.buffer import read_stats
+from edge_agent.polling import Poll, poll_safely
+from edge_agent.running import StopMark, agent_devices, run_agent
+from edge_agent.settings import ConfiguredDevice, EdgeSettings, connection_of, load_settings
+
+P = ParamSpec("P")
+FAILED = 1
+REFUSED = 2
+
+
+def _friendly(command: Callable[P, None]) -> Callable[P, None]:
+    """Configuration problems, all of them, on stderr and exit 2; a store that gives nothing is exit 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                click.echo(str(problem), err=True)
+            click.echo(f"Nothing was started: {_count(len(error.problems), 'problem')} to mend.", err=True)
+            sys.exit(REFUSED)
+        except StoreError as error:
+            click.echo(str(error), err=True)
+            sys.exit(FAILED)
+
+    return run
+
+
+_config = click.option(
+    "--config",
+    "-c",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The agent's YAML file.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@click.group()
+def edge() -> None:
+    """The agent beside the meters: read, keep, send until confirmed."""
+
+
+@edge.command()
+@_config
+@click.option("--verbose", "-v", is_flag=True, help="Also log each reading error.")
+@_friendly
+def run(path: Path, verbose: bool) -> None:
+    """Read the meters and send what they say until SIGTERM or Ctrl-C."""
+    _configure_log(verbose=verbose)
+    settings = load_settings(path)
+    connection = connection_of(settings)
+    stop = StopMark()
+    stop.install()
+    run_agent(settings, connection, stop)
+
+
+@edge.command()
+@_config
+@_friendly
+def check(path: Path) -> None:
+    """Check the configuration and show how each device will be read. Connects to nothing."""
+    settings = load_settings(path)
+    connection = connection_of(settings)
+    console = Console()
+    console.print(_plan_table(settings))
+    for line in _bus_lines(settings):
+        console.print(line)
+    secret = "with a password" if connection.password else "without a password"
+    console.print(f"Gateway {connection.url} as {connection.username or 'nobody'}, {secret}.", highlight=False)
+    console.print(f"{path}: fine.", highlight=False)
+
+
+@edge.command()
+@_config
+@_json
+@click.option("--device", "names", multiple=True, help="Only this device; may be repeated.")
+@_friendly
+def read(path: Path, as_json: bool, names: tuple[str, ...]) -> None:
+    """Read every device once, now, and show the values. Sends nothing."""
+    _configure_log(verbose=False)
+    settings = load_settings(path)
+    unknown = set(names) - {device.id for device in settings.devices}
+    if unknown:
+        known = ", ".join(device.id for device in settings.devices)
+        raise click.UsageError(f"There is no device {', '.join(sorted(unknown))}; known are {known}.")
+    polls = _poll_once(settings, names)
+    if as_json:
+        click.echo(msgspec.json.encode([_poll_document(poll) for poll in polls]))
+    else:
+        Console().print(_readings_table(settings, polls))
+    errors = [error for poll in polls for error in poll.result.errors]
+    for error in errors:
+        click.echo(str(error), err=True)
+    if errors:
+        sys.exit(FAILED)
+
+
+@edge.command()
+@_config
+@_json
+@_friendly
+def status(path: Path, as_json: bool) -> None:
+    """Show the buffer, and what the running agent last said of itself."""
+    settings = load_settings(path)
+    if not settings.buffer_path.exists():
+        click.echo(f"There is no buffer at {settings.buffer_path} yet: the agent has not run.", err=True)
+        sys.exit(FAILED)
+    stats = read_stats(settings.buffer_path)
+    document = _status_document(settings)
+    if as_json:
+        click.echo(msgspec.json.encode({"buffer": stats, "status": document}))
+        return
+    console = Console(highlight=False)
+    table = Table(title=f"Buffer {settings.buffer_path}", show_header=False)
+    table.add_row("waiting for confirmation", f"{_count(stats.batches, 'batch')}, {_count(stats.readings, 'reading')}")
+    table.add_row("size", f"{stats.payload_bytes / 2**20:.1f} of {settings.buffer_limits.max_bytes / 2**20:.0f} MiB")
+    table.add_row("oldest", _time(stats.oldest_ms))
+    table.add_row("set aside by the gateway", _count(stats.set_aside_batches, "batch"))
+    table.add_row("dropped", f"{_count(stats.dropped_batches, 'batch')}, {_count(stats.dropped_readings, 'reading')}")
+    console.print(table)
+    if document is None:
+        console.print("No running agent has left a status yet.")
+    else:
+        _print_agent(console, document)
+
+
+def _print_agent(console: Console, document: dict[str, Any]) -> None:
+    table = Table(title=f"Agent at {_time(document['at'])}")
+    for heading in ("device", "last seen", "polls", "errors", "last error"):
+        table.add_column(heading)
+    for name, device in document["devices"].items():
+        errors = ", ".join(f"{kind} {count}" for kind, count in device["errors"].items()) or "none"
+        table.add_row(name, _time(device["last_seen_at"]), str(device["polls"]), errors, device["last_error"])
+    console.print(table)
+    receipt = document["gateway"]["last_receipt"]
+    console.print(f"Last receipt: {_time(receipt['at']) + ', ' + receipt['status'] if receipt else 'none yet'}")
+    for problem in document["problems"]:
+        console.print(f"[red]Problem:[/red] {problem}")
+
+
+def _status_document(settings: EdgeSettings) -> dict[str, Any] | None:
+    try:
+        document: dict[str, Any] = msgspec.json.decode(settings.status_path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise StoreError(f"{settings.status_path} cannot be read: {error}; the running agent renews it") from error
+    return document
+
+
+def _poll_once(settings: EdgeSettings, names: Sequence[str]) -> list[Poll]:
+    """One poll of each wanted device, buses side by side, in the order of the configuration."""
+    by_bus: dict[str, list[PolledDevice]] = defaultdict(list)
+    for device in agent_devices(settings):
+        if not names or device.polled.id in names:
+            by_bus[device.bus].append(device.polled)
+    buses = [bus for bus in settings.buses if by_bus[bus.id]]
+    with ThreadPoolExecutor(max_workers=len(buses)) as pool:
+        polls = [poll for polls in pool.map(lambda bus: _poll_bus(bus, by_bus[bus.id]), buses) for poll in polls]
+    order = [device.id for device in settings.devices]
+    return sorted(polls, key=lambda poll: order.index(poll.device))
+
+
+def _poll_bus(bus: Bus, devices: list[PolledDevice]) -> list[Poll]:
+    driver = open_driver(bus)
+    try:
+        return [poll_safely(driver, device, clock.now_ms()) for device in devices]
+    finally:
+        driver.close()
+
+
+def _poll_document(poll: Poll) -> dict[str, Any]:
+    return {
+        "device": poll.device,
+        "at": poll.started_ms,
+        "values": {reading.point: reading.value for reading in poll.result.readings},
+        "errors": [{"kind": error.kind, "points": error.points, "reason": str(error)} for error in poll.result.errors],
+    }
+
+
+def _readings_table(settings: EdgeSettings, polls: list[Poll]) -> Table:
+    devices = {device.id: device for device in settings.devices}
+    table = Table("device", "point", title="Readings")
+    table.add_column("value", justify="right")
+    for heading in ("unit", "quality", "register"):
+        table.add_column(heading)
+    for poll in polls:
+        readings = {reading.point: reading for reading in poll.result.readings}
+        for spec in devices[poll.device].registers:
+            reading = readings.get(spec.point)
+            register = f"{spec.address} (function {spec.function_code}, {spec.dtype})"
+            table.add_row(poll.device, spec.point, _value(reading), spec.unit, _quality(reading), register)
+    return table
+
+
+def _value(reading: Reading | None) -> str:
+    if reading is None:
+        return "—"
+    return "not available" if reading.value is None else f"{reading.value:,.10g}"
+
+
+def _quality(reading: Reading | None) -> str:
+    return "no reading" if reading is None else Quality(reading.quality).name.lower()
+
+
+def _plan_table(settings: EdgeSettings) -> Table:
+    table = Table("device", "bus", "unit", "profile", title="What is read")
+    table.add_column("every", justify="right")
+    for heading in ("request", "points"):
+        table.add_column(heading)
+    for device in settings.devices:
+        section = device.section
+        first = (device.id, section.bus, str(section.unit), device.profile.id, f"{section.every_s:g} s")
+        for index, block in enumerate(plan_reads(device.registers, device.profile.timing)):
+            names = ", ".join(spec.point for spec in block.specs)
+            table.add_row(*(first if index == 0 else ("",) * len(first)), str(block), names)
+    return table
+
+
+def _bus_lines(settings: EdgeSettings) -> list[str]:
+    """How busy each bus will be, by the profiles' timing."""
+    lines = []
+    for bus in settings.buses:
+        own = [device for device in settings.devices if device.section.bus == bus.id]
+        share = sum(_cycle_s(device) / device.section.every_s for device in own)
+        warning = "" if share < 0.8 else " [red]Too much: read less often, fewer points, or use a second bus.[/red]"
+        text = f"Bus {bus.id} ({bus.driver}, {bus.host}:{bus.port}): {_count(len(own), 'device')}"
+        lines.append(f"{text}, busy about {share:.1%} of the time.{warning}")
+    return lines
+
+
+def _cycle_s(device: ConfiguredDevice) -> float:
+    return cycle_s(plan_reads(device.registers, device.profile.timing), device.profile.timing)
+
+
+def _count(number: int, noun: str) -> str:
+    plural = noun + ("es" if noun.endswith("ch") else "s")
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def _time(at_ms: int | None) -> str:
+    return "never" if at_ms is None else clock.from_ms(at_ms).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _configure_log(*, verbose: bool) -> None:
+    """Log to stderr: for people at a terminal, as JSON lines for a service."""
+    readable: list[structlog.types.Processor] = [structlog.dev.ConsoleRenderer()]
+    machine: list[structlog.types.Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(readable if sys.stderr.isatty() else machine),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("DEBUG" if verbose else "INFO"),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,142 @@
+"""The agent's status document: what a person or the gateway needs to see that all is well, or what is not.
+
+It is published retained, left in a file beside the buffer for `tanmai edge status`, and replaced by the last will when
+the connection is lost. Counters start at 0 with the process, except those of the buffer, which are kept for good.
+
+Limit: one entry per configured device; texts of errors are cut at MAX_TEXT characters.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from collectors.wire import Receipt
+from edge_agent.buffer import BufferStats
+from edge_agent.polling import Poll
+
+VERSION = 1
+MAX_TEXT = 200
+
+
+@dataclass(slots=True)
+class _Device:
+    polls: int = 0
+    last_seen_ms: int | None = None  # start of the last poll that gave a reading
+    failures_in_a_row: int = 0
+    errors: Counter[str] = field(default_factory=Counter)  # kind -> count
+    last_error: str = ""
+    last_error_ms: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "polls": self.polls,
+            "last_seen_at": self.last_seen_ms,
+            "failures_in_a_row": self.failures_in_a_row,
+            "errors": dict(self.errors),
+            "last_error": self.last_error,
+            "last_error_at": self.last_error_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """How the line to the gateway stands."""
+
+    connected: bool
+    problem: str
+    on_their_way: int  # batches sent and not yet confirmed
+    dropped_receipts: int
+
+
+class Health:
+    """What happened so far."""
+
+    def __init__(self, devices: Iterable[str], started_ms: int) -> None:
+        self._started_ms = started_ms
+        self._devices = {device: _Device() for device in devices}
+        self._receipts: Counter[str] = Counter()
+        self._set_aside_by_gateway: Counter[str] = Counter()  # reason -> readings
+        self._last_receipt: dict[str, Any] | None = None
+        self._lost_readings = 0
+
+    def polled(self, poll: Poll) -> None:
+        """A poll has ended, well or not."""
+        device = self._devices[poll.device]
+        device.polls += 1
+        if poll.result.readings:
+            device.last_seen_ms = poll.started_ms
+            device.failures_in_a_row = 0
+        elif poll.result.errors:
+            device.failures_in_a_row += 1
+        for error in poll.result.errors:
+            device.errors[error.kind] += 1
+            device.last_error = str(error)[:MAX_TEXT]
+            device.last_error_ms = poll.started_ms
+
+    def received(self, receipt: Receipt, now_ms: int) -> None:
+        """The gateway has answered."""
+        self._receipts[receipt.status] += 1
+        for reason in receipt.reasons:
+            self._set_aside_by_gateway[reason.reason] += reason.count
+        self._last_receipt = {"at": now_ms, "batch": receipt.batch, "status": receipt.status}
+
+    def lost(self, readings: int) -> None:
+        """Readings had to be thrown away because the disk did not take them."""
+        self._lost_readings += readings
+
+    def document(self, now_ms: int, buffer: BufferStats, line: LineState, problems: Iterable[str]) -> dict[str, Any]:
+        """The status at this moment."""
+        return {
+            "v": VERSION,
+            "online": True,
+            "at": now_ms,
+            "started_at": self._started_ms,
+            "versions": versions(),
+            "devices": {name: device.document() for name, device in self._devices.items()},
+            "buffer": asdict(buffer) | {"lost_readings": self._lost_readings},
+            "gateway": asdict(line)
+            | {
+                "receipts": dict(self._receipts),
+                "set_aside": dict(self._set_aside_by_gateway),
+                "last_receipt": self._last_receipt,
+            },
+            "problems": list(problems),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Of what runs here."""
+    try:
+        own = version("tanmai")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        own = "not installed"
+    return {"tanmai": own, "python": platform.python_version()}
+
+
+def last_will() -> bytes:
+    """What the broker says for us when it loses us."""
+    return msgspec.json.encode({"v": VERSION, "online": False, "reason": "the connection was lost"})
+
+
+def farewell(now_ms: int) -> bytes:
+    """What we say when we stop on purpose."""
+    return msgspec.json.encode({"v": VERSION, "online": False, "at": now_ms, "reason": "stopped"})
+
+
+def encode_status(document: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(document)
+
+
+def write_status(path: Path, document: bytes) -> None:
+    """Replace the status file as a whole: a reader sees the old one or the new one. Raises OSError."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_bytes(document)
+    beside.replace(path)

@@ -1,0 +1,109 @@
+"""Fixtures for the edge: a buffer of the test's own, readings, and stand-ins for the line and the meters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from collectors.driver import PolledDevice, PollError, PollResult
+from collectors.errors import Unreachable
+from collectors.profile import MeterProfile, load_profile, shipped_config_dir
+from collectors.reading import Reading
+from collectors.wire import Receipt
+from edge_agent.buffer import Buffer, BufferLimits, open_buffer
+
+NOW_MS = 1_760_000_000_000
+
+
+@pytest.fixture
+def now_ms() -> int:
+    """A fixed moment: 2025-10-09T08:53:20Z."""
+    return NOW_MS
+
+
+@pytest.fixture
+def make_readings() -> Callable[..., list[Reading]]:
+    """A function that gives `count` readings of one device, one second apart."""
+
+    def make(count: int = 3, device: str = "incomer-1", at_ms: int = NOW_MS) -> list[Reading]:
+        return [Reading(device, "energy_import", at_ms + 1000 * index, 100.0 + index) for index in range(count)]
+
+    return make
+
+
+@pytest.fixture
+def open_at(tmp_path: Path) -> Iterator[Callable[..., Buffer]]:
+    """A function that opens (again) the test's buffer, closing what was open before."""
+    opened: list[Buffer] = []
+
+    def open_again(now_ms: int = NOW_MS, path: Path = tmp_path / "buffer.sqlite", **limits: int) -> Buffer:
+        for buffer in opened:
+            buffer.close()
+        opened[:] = [open_buffer(path, BufferLimits(**limits), now_ms)]
+        return opened[0]
+
+    yield open_again
+    for buffer in opened:
+        buffer.close()
+
+
+class FakeLine:
+    """A line to the gateway that the test holds in its hand."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.connections = 1
+        self.problem = ""
+        self.dropped_receipts = 0
+        self.sent: list[bytes] = []
+        self.statuses: list[bytes] = []
+        self.receipts: list[Receipt] = []
+
+    def send(self, payload: bytes) -> bool:
+        if self.connected:
+            self.sent.append(payload)
+        return self.connected
+
+    def send_status(self, document: bytes) -> bool:
+        self.statuses.append(document)
+        return self.connected
+
+    def take_receipts(self) -> list[Receipt]:
+        receipts, self.receipts = self.receipts, []
+        return receipts
+
+
+class FakeDriver:
+    """Meters on a bus: each answers with its own call number, or is dead."""
+
+    def __init__(self) -> None:
+        self.dead: set[str] = set()
+        self.asked: list[tuple[str, int]] = []
+
+    def poll(self, device: PolledDevice, now_ms: int) -> PollResult:
+        self.asked.append((device.id, now_ms))
+        if device.id in self.dead:
+            return PollResult((), (PollError(device.id, device.points, Unreachable("no reply in 1 s")),))
+        value = float(len(self.asked))
+        return PollResult(tuple(Reading(device.id, point, now_ms, value) for point in device.points), ())
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+@pytest.fixture
+def line() -> FakeLine:
+    return FakeLine()
+
+
+@pytest.fixture
+def driver() -> FakeDriver:
+    return FakeDriver()
+
+
+@pytest.fixture(scope="session")
+def meter() -> MeterProfile:
+    """A shipped profile."""
+    return load_profile(shipped_config_dir() / "meter_profiles" / "eastron-sdm630.yaml")
