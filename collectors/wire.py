@@ -58,7 +58,8 @@ REASONS: dict[str, str] = {
     "in_future": "the time lies ahead of the gateway's clock by more than the tolerance",
     "too_old": "the time lies before the oldest that is accepted",
     "conflict": "the batch id was used before for other content",
-    "store_refused": "the time-series store refuses this reading",
+    "store_refused": "a store refuses this and would refuse it again",
+    "failed": "the gateway tripped over it by a mistake of its own, which stands in its log",
 }
 
 Status = Literal["stored", "duplicate", "conflict", "rejected"]

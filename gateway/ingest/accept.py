@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from collectors.errors import StoreRefused, WireError
+from collectors.errors import StoreRefused, StoreUnavailable, WireError
 from collectors.reading import Batch, UInt8s
 from collectors.wire import REASONS, ReasonCount, Receipt, content_hash, decode_batch, encode_batch, find_batch_id
 from gateway.ingest.checks import NOT_AVAILABLE, READING_CHECKS, check_message, check_readings
@@ -75,8 +75,11 @@ def accept_batches(arrivals: Sequence[Arrival], intake: Intake, now_ms: int) -> 
     for group in _groups(arrivals, intake.limits.group_batches, intake.limits.group_bytes):
         try:
             receipts += _accept_group(group, intake, now_ms)
-        except StoreRefused:
-            # The relational store refuses a row of this group; find it, so that it holds nobody else up.
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # A message that the database refuses, or that a mistake of ours trips over, holds nobody else up.
+            log.exception("ingest.group_failed", messages=len(group), exc_info=error)
             receipts += [_accept_alone(arrival, intake, now_ms) for arrival in group]
     return receipts
 
@@ -97,10 +100,13 @@ def _groups(arrivals: Sequence[Arrival], batches: int, size: int) -> Iterator[li
 def _accept_alone(arrival: Arrival, intake: Intake, now_ms: int) -> Receipt:
     try:
         return _accept_group([arrival], intake, now_ms)[0]
-    except StoreRefused as error:
-        log.error("ingest.refused", enterprise=arrival.enterprise, sender=arrival.sender, error=str(error))
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        log.exception("ingest.message_failed", enterprise=arrival.enterprise, sender=arrival.sender, exc_info=error)
         case = _Case(arrival, find_batch_id(arrival.payload))
-        _reject(case, now_ms, "store_refused", f"the database refuses this message: {error}")
+        reason = "store_refused" if isinstance(error, StoreRefused) else "failed"
+        _reject(case, now_ms, reason, f"{REASONS[reason]}: {error}")
         intake.batches.record([], case.set_aside)
         return _receipt(case)
 

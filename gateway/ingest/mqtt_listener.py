@@ -1,0 +1,314 @@
+"""Readings over MQTT. The only file of the gateway's ingest that knows paho-mqtt.
+
+One thread reads from the broker, commits and answers (docs/decisions/0004-ingest-threads.md has the figures): it reads
+until nothing more lies ready or a group is full, commits the group, acknowledges, and publishes the receipts.
+
+What stays true:
+- A message is acknowledged after its commit; then, and only then, its receipt is published. A message that is not
+  acknowledged comes again, because the session is kept by the broker (clean_session false, a fixed client id).
+- The callback only notes the message: it never raises and never waits. While a store is away at most
+  `pending.MAX_MESSAGES` are held, then nothing more is read; the broker and the agents keep the rest.
+- A connection that is lost is made anew, at once and then after pauses doubling to LONGEST_RECONNECT_S.
+- A watchdog looks at the thread every WATCH_S: if it is dead, or has not come round for `stall_s`, another takes its
+  place. The broker then drops the old connection, since the client id is the same.
+- `stop` commits and acknowledges what was read, within its time limit.
+
+Limits: MQTT 3.1.1, QoS 1. MAX_RECEIPTS receipts on their way; beyond, a receipt is dropped and counted (the agent sends
+the batch again and is told `duplicate`). Set the broker's `max_inflight_messages` to 1000 or more: it is the size of
+the largest group.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from collectors import clock
+from collectors.wire import encode_receipt
+from gateway.broker.address import BrokerAddress
+from gateway.ingest.intake import Arrival, Intake
+from gateway.ingest.pending import Committed, Message, Pending
+from gateway.ingest.stats import IngestStats
+
+KEEPALIVE_S = 60
+CONNECT_TIMEOUT_S = 10.0
+FIRST_RECONNECT_S = 0.2
+LONGEST_RECONNECT_S = 15.0
+IDLE_S = 0.5  # the longest sleep while nothing comes
+WATCH_S = 1.0
+STALL_S = 300.0  # longer than any store may take for a commit
+MAX_RECEIPTS = 10_000
+
+# Last level of the topic -> the form of its messages.
+FORMS: dict[str, Literal["batch", "telemetry"]] = {"readings": "batch", "telemetry": "telemetry", "status": "batch"}
+SUBSCRIPTIONS = [(f"tanmai/v1/+/+/{kind}", 1) for kind in FORMS]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerState:
+    connected: bool
+    detail: str  # what is wrong and what to do, or where we are connected
+
+
+class MqttListener:
+    """Listens until stopped; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        address: BrokerAddress,
+        stats: IngestStats,
+        *,
+        client_id: str = "tanmai-gateway",
+        stall_s: float = STALL_S,
+        now_ms: Callable[[], int] = clock.now_ms,
+    ) -> None:
+        self._intake = intake
+        self._address = address
+        self._stats = stats
+        self._client_id = client_id
+        self._stall_s = stall_s
+        self._now_ms = now_ms
+        self._stop = threading.Event()
+        self._link: _Link | None = None
+        self._watchdog = threading.Thread(target=self._watch, name="mqtt-watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect and listen; returns at once."""
+        self._link = self._new_link()
+        self._watchdog.start()
+
+    def state(self) -> ListenerState:
+        link = self._link
+        return ListenerState(False, "not started") if link is None else link.state
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Whether the subscriptions stand within the time."""
+        deadline = clock.monotonic_s() + timeout_s
+        while clock.monotonic_s() < deadline:
+            if self.state().connected:
+                return True
+            self._stop.wait(0.02)
+        return self.state().connected
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Stop reading, commit and acknowledge what was read, disconnect."""
+        self._stop.set()
+        if self._watchdog.is_alive():
+            self._watchdog.join(WATCH_S * 2)
+        if self._link is not None:
+            self._link.stop(timeout_s)
+
+    def _new_link(self) -> _Link:
+        link = _Link(self._intake, self._address, self._stats, self._client_id, self._now_ms)
+        link.start()
+        return link
+
+    def _watch(self) -> None:
+        while not self._stop.wait(min(WATCH_S, self._stall_s / 4)):
+            link = self._link
+            if link is None or link.healthy(self._stall_s):
+                continue
+            log.error("ingest.mqtt_thread_lost", alive=link.alive, next="a new thread takes its place")
+            self._stats.revivals.inc()
+            link.abandon()
+            self._link = self._new_link()
+
+
+class _Link(threading.Thread):
+    """The network thread: connects, reads, commits, answers, and again."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        address: BrokerAddress,
+        stats: IngestStats,
+        client_id: str,
+        now_ms: Callable[[], int],
+    ) -> None:
+        super().__init__(name="mqtt-ingest", daemon=True)
+        self._address = address
+        self._stats = stats
+        self._client_id = client_id
+        self._now_ms = now_ms
+        self._pending = Pending(intake, stats)
+        self._ending = threading.Event()
+        self._abandoned = threading.Event()
+        self._beat_s = clock.monotonic_s()
+        self._progress = 0  # packets that came in and mattered
+        self._attempt = 0
+        self._refusal = ""  # what the broker said against us on this connection
+        self.state = ListenerState(False, f"connecting to {address!r}")
+
+    @property
+    def alive(self) -> bool:
+        return self.is_alive()
+
+    def healthy(self, stall_s: float) -> bool:
+        return self.is_alive() and clock.monotonic_s() - self._beat_s < stall_s
+
+    def abandon(self) -> None:
+        """Another took our place: if we ever wake up, end without a word."""
+        self._abandoned.set()
+        self._ending.set()
+        self.state = ListenerState(False, "the network thread was lost")
+
+    def stop(self, timeout_s: float) -> None:
+        self._ending.set()
+        self.join(timeout_s)
+        if self.is_alive():
+            log.warning("ingest.stop_timed_out", next="what was not acknowledged comes again after the next start")
+
+    def run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self._serve()
+            except OSError as error:
+                self._lost(f"{self._address!r} cannot be reached: {error}")
+            except Exception as error:
+                log.exception("ingest.mqtt_failed", exc_info=error)
+                self._lost(f"failed unexpectedly: {error}")
+            pause_s = min(FIRST_RECONNECT_S * 2 ** min(self._attempt, 16), LONGEST_RECONNECT_S)
+            self._attempt += 1
+            self._beat_s = clock.monotonic_s() + pause_s
+            self._ending.wait(pause_s)
+
+    def _serve(self) -> None:
+        """One connection from its beginning to its end."""
+        client = self._make_client()
+        self._refusal = ""
+        client.connect(self._address.host, self._address.port, KEEPALIVE_S)
+        try:
+            while not self._ending.is_set():
+                if not self._turn(client):
+                    self._lost(self._refusal or "the connection to the broker was lost")
+                    return
+            if not self._abandoned.is_set():
+                self._drain(client)
+        finally:
+            self._pending.clear()
+            client.disconnect()
+
+    def _turn(self, client: mqtt.Client) -> bool:
+        """Read what lies ready, commit it, answer. False = the connection is lost."""
+        now_s = self._beat_s = clock.monotonic_s()
+        wait_s = min(self._pending.wait_s(now_s), IDLE_S)
+        if self._pending.full and wait_s > 0:
+            self._ending.wait(wait_s)
+            return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        if client.loop(wait_s if self._pending else IDLE_S) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        if not self._read_on(client):
+            return False
+        if self._pending and self._pending.wait_s(clock.monotonic_s()) == 0:
+            self._answer(client, self._pending.commit(self._now_ms(), clock.monotonic_s()))
+        return True
+
+    def _read_on(self, client: mqtt.Client) -> bool:
+        """Read without waiting until nothing more comes or a group is full."""
+        before = -1
+        while self._progress != before and not self._pending.full:
+            before = self._progress
+            if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return False
+        return True
+
+    def _answer(self, client: mqtt.Client, committed: list[Committed]) -> None:
+        """Acknowledge, then publish the receipts."""
+        for one in committed:
+            if one.message.qos:
+                client.ack(one.message.mid, one.message.qos)
+        for one in committed:
+            if one.receipt is None:
+                continue
+            topic = f"tanmai/v1/{one.message.arrival.enterprise}/{one.message.arrival.sender}/receipts"
+            sent = client.publish(topic, encode_receipt(one.receipt), qos=1)
+            if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._stats.receipts_dropped.inc()
+
+    def _drain(self, client: mqtt.Client) -> None:
+        """Commit what was read, and let the answers out."""
+        if self._pending:
+            self._answer(client, self._pending.commit(self._now_ms(), clock.monotonic_s()))
+        deadline = clock.monotonic_s() + 1
+        while client.want_write() and clock.monotonic_s() < deadline:
+            if client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                break
+
+    def _make_client(self) -> mqtt.Client:
+        address = self._address
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            self._client_id,
+            clean_session=False,
+            protocol=mqtt.MQTTv311,
+            manual_ack=True,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(1000)
+        client.max_queued_messages_set(MAX_RECEIPTS)
+        if address.username is not None:
+            client.username_pw_set(address.username, address.password)
+        if address.tls:
+            client.tls_set(ca_certs=address.ca_file)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        return client
+
+    def _lost(self, detail: str) -> None:
+        if self.state.connected or self.state.detail != detail:
+            log.warning("ingest.mqtt_lost", reason=detail, next="trying again; agents keep their readings meanwhile")
+        self.state = ListenerState(False, detail)
+
+    def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+        if code.is_failure:
+            self._refusal = f"{self._address!r} refuses us ({code}): check the user and password of TANMAI_MQTT_URL"
+            return
+        client.subscribe(SUBSCRIPTIONS)
+
+    def _on_subscribe(
+        self, client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any
+    ) -> None:
+        if any(code.is_failure for code in codes):
+            self._refusal = "the broker does not let us read tanmai/v1/#: give the gateway's user that right"
+            client.disconnect()
+            return
+        self._attempt = 0
+        self._stats.connections.inc()
+        self.state = ListenerState(True, f"connected to {self._address!r}")
+        log.info("ingest.mqtt_connected", broker=repr(self._address))
+
+    def _on_publish(self, client: mqtt.Client, _data: Any, _mid: int, _code: Any, _properties: Any) -> None:
+        self._progress += 1
+
+    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self._progress += 1
+        read = _read(message)
+        if read is None:
+            client.ack(message.mid, message.qos)
+            return
+        self._pending.add(read)
+        self._stats.took("mqtt", 1)
+
+
+def _read(message: mqtt.MQTTMessage) -> Message | None:
+    """A message of ours, or None for what says nothing: an emptied retained status, a topic that cannot be one."""
+    try:
+        parts = message.topic.split("/")
+    except UnicodeDecodeError:
+        return None
+    if len(parts) != 5 or parts[4] not in FORMS or (parts[4] == "status" and not message.payload):
+        return None
+    arrival = Arrival(parts[2], parts[3], bytes(message.payload), FORMS[parts[4]])
+    return Message(message.mid, message.qos, parts[4], arrival)
