@@ -63,7 +63,7 @@ def send_records(client: GatewayClient, token: str, due: list[Due], confirmed: C
     for enterprise, own in by_enterprise.items():
         for first in range(0, len(own), RECORDS_PER_REQUEST):
             part = own[first : first + RECORDS_PER_REQUEST]
-            body = json.dumps({"records": [one.document for one in part]}, ensure_ascii=False).encode()
+            body = json.dumps([one.document for one in part], ensure_ascii=False).encode()
             client.post(f"/api/v1/enterprises/{enterprise}/activity-records", token, body)
             for one in part:
                 confirmed(one)

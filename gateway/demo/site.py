@@ -20,11 +20,11 @@ from gateway.demo.scenario import DevicePlan, SitePlan
 HOST = "127.0.0.1"
 
 
-def meters_of(plant: Plant, site: SitePlan) -> SimulatedMeters:
-    """The site's meters behind one free port; not yet started."""
+def meters_of(plant: Plant, site: SitePlan, host: str = HOST, port: int = 0) -> SimulatedMeters:
+    """The site's meters behind one port (0 = a free one); not yet started."""
     profiles = plant.scenario.profiles
     meters = {device.unit: SimulatedMeter(profiles[device.profile], _live(plant, device)) for device in site.devices}
-    return SimulatedMeters(HOST, 0, meters)
+    return SimulatedMeters(host, port, meters)
 
 
 @dataclass(frozen=True, slots=True)

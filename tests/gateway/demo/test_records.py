@@ -12,7 +12,7 @@ from gateway.demo.records import Due, due_records, send_records
 
 
 class Recorder(GatewayClient):
-    def __init__(self, posted: list[tuple[str, dict[str, Any]]]) -> None:
+    def __init__(self, posted: list[tuple[str, list[dict[str, Any]]]]) -> None:
         super().__init__("http://gateway.invalid", threading.Event())
         object.__setattr__(self, "posted", posted)
 
@@ -59,11 +59,11 @@ def test_ids_are_unique_within_an_enterprise(plant: Plant, noon_ms: int) -> None
 
 
 def test_records_go_to_their_enterprise_and_are_confirmed(plant: Plant, noon_ms: int) -> None:
-    posted: list[tuple[str, dict[str, Any]]] = []
+    posted: list[tuple[str, list[dict[str, Any]]]] = []
     confirmed: list[Due] = []
     due = due_records(plant, lambda _: noon_ms - 60 * DAY_MS, noon_ms)
     send_records(Recorder(posted), "token", due, confirmed.append)
-    assert len(confirmed) == len(due) == sum(len(body["records"]) for _, body in posted)
+    assert len(confirmed) == len(due) == sum(len(body) for _, body in posted)
     assert {path for path, _ in posted} == {
         f"/api/v1/enterprises/{plan.enterprise}/activity-records" for plan in plant.scenario.records
     }
