@@ -1,0 +1,263 @@
+"""Steps of the agent, walked one by one without threads, network or clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from collectors.driver import PolledDevice, PollResult
+from collectors.errors import StoreUnavailable
+from collectors.profile import MeterProfile
+from collectors.reading import Reading
+from collectors.wire import ReasonCount, Receipt, decode_batch
+from edge_agent import agent as agent_module
+from edge_agent.agent import AgentDevice, EdgeAgent, Grouping
+from edge_agent.buffer import Buffer
+from edge_agent.polling import SynchronousPolling
+
+OpenAt = Callable[..., Buffer]
+POINTS = ("energy_import", "power")
+
+
+@pytest.fixture
+def make_agent(driver: Any, line: Any, open_at: OpenAt, meter: MeterProfile, now_ms: int) -> Callable[..., EdgeAgent]:
+    """A function that makes an agent with devices a (every 10 s) and b (every 60 s) on one bus each."""
+
+    def make(max_readings: int = 1000, max_age_ms: int = 0, buffer: Buffer | None = None, **drivers: Any) -> EdgeAgent:
+        devices = [
+            AgentDevice(PolledDevice(name, unit, meter, POINTS), f"bus-{name}", every_ms)
+            for unit, (name, every_ms) in enumerate([("a", 10_000), ("b", 60_000)], 1)
+        ]
+        polling = SynchronousPolling({"bus-a": driver, "bus-b": driver} | drivers)
+        return EdgeAgent(devices, polling, buffer or open_at(), line, Grouping(max_readings, max_age_ms), now_ms)
+
+    return make
+
+
+def sent_readings(line: Any) -> list[tuple[str, int, float]]:
+    """(device, time, energy) of everything that was sent, each batch once."""
+    batches = {batch.batch_id: batch for batch in map(decode_batch, line.sent)}
+    return [
+        (block.device, int(at_ms), float(row[0]))
+        for batch in batches.values()
+        for block in batch.blocks
+        for at_ms, row in zip(block.at_ms, block.values, strict=True)
+    ]
+
+
+def status_of(agent: EdgeAgent) -> dict[str, Any]:
+    return dict(json.loads(agent.status))
+
+
+def test_one_step_polls_keeps_and_sends(make_agent: Any, line: Any, open_at: OpenAt, now_ms: int) -> None:
+    wait_s = make_agent().step(now_ms)
+    assert sent_readings(line) == [("a", now_ms, 1.0), ("b", now_ms, 2.0)]
+    assert open_at().stats().readings == 4  # sent, but not confirmed
+    assert 0 < wait_s <= 5
+
+
+def test_next_step_is_when_the_next_device_is_due(make_agent: Any, driver: Any, now_ms: int) -> None:
+    agent = make_agent()
+    now_ms += 7_000
+    agent.step(now_ms)
+    assert agent.step(now_ms) == pytest.approx(3.0)
+    agent.step(now_ms + 2_999)
+    assert len(driver.asked) == 2
+    agent.step(now_ms + 3_000)
+    assert driver.asked[2:] == [("a", now_ms + 3_000)]
+
+
+def test_receipt_makes_the_agent_forget(make_agent: Any, line: Any, open_at: OpenAt, now_ms: int) -> None:
+    buffer = open_at()
+    agent = make_agent(buffer=buffer)
+    agent.step(now_ms)
+    line.receipts = [Receipt(decode_batch(payload).batch_id, "stored", 4) for payload in line.sent]
+    agent.step(now_ms + 1)
+    assert buffer.stats().batches == 0
+
+
+def test_silent_gateway_everything_is_kept_and_resent(make_agent: Any, line: Any, open_at: OpenAt, now_ms: int) -> None:
+    buffer = open_at(resend_after_ms=30_000)
+    agent = make_agent(buffer=buffer)
+    for second in range(100):
+        agent.step(now_ms + 1000 * second)
+    batches = [decode_batch(payload).batch_id for payload in line.sent]
+    first = batches[0]
+    assert batches.count(first) >= 3
+    assert buffer.stats().batches == len(set(batches))
+
+
+def test_without_a_line_readings_wait_on_disk_and_then_go_oldest_first(make_agent: Any, line: Any, now_ms: int) -> None:
+    line.connected, line.connections = False, 0
+    agent = make_agent()
+    for second in range(0, 120, 10):
+        agent.step(now_ms + 1000 * second)
+    assert line.sent == []
+    line.connected, line.connections = True, 1
+    agent.step(now_ms + 120_000)
+    times = [at_ms for device, at_ms, _ in sent_readings(line) if device == "a"]
+    assert len(times) == 13
+    assert times == sorted(times)
+
+
+def test_new_connection_resends_at_once_what_was_on_its_way(make_agent: Any, line: Any, now_ms: int) -> None:
+    agent = make_agent()
+    agent.step(now_ms)
+    before = list(line.sent)
+    agent.step(now_ms + 1)
+    assert line.sent == before
+    line.connections += 1
+    agent.step(now_ms + 2)
+    assert line.sent == before * 2
+
+
+def test_rejected_batch_is_set_aside_and_the_next_goes_on(
+    make_agent: Any, line: Any, open_at: OpenAt, now_ms: int
+) -> None:
+    buffer = open_at()
+    agent = make_agent(buffer=buffer)
+    agent.step(now_ms)
+    [rejected] = [decode_batch(payload).batch_id for payload in line.sent]
+    line.receipts = [Receipt(rejected, "rejected", 0, 4, (ReasonCount("unknown_agent", 4),))]
+    agent.step(now_ms + 10_000)
+    assert [aside.batch_id for aside in buffer.set_aside()] == [rejected]
+    assert len(line.sent) == 2
+    agent.step(now_ms + 40_000)
+    assert status_of(agent)["gateway"]["set_aside"] == {"unknown_agent": 4}
+    assert status_of(agent)["gateway"]["last_receipt"]["status"] == "rejected"
+
+
+def test_dead_device_is_counted_and_backed_off_and_neighbours_go_on(make_agent: Any, driver: Any, now_ms: int) -> None:
+    driver.dead = {"b"}
+    agent = make_agent()
+    for second in range(121):
+        agent.step(now_ms + 1000 * second)
+    asked_b = [(at_ms - now_ms) // 1000 for device, at_ms in driver.asked if device == "b"]
+    asked_a = [(at_ms - now_ms) // 1000 for device, at_ms in driver.asked if device == "a"]
+    assert asked_b == [0, 2, 6, 14, 30, 62]
+    assert asked_a == list(range(0, 121, 10))
+    health = status_of(agent)["devices"]
+    assert health["b"]["errors"] == {"unreachable": 6}
+    assert health["b"]["last_seen_at"] is None
+    assert "no reply" in health["b"]["last_error"]
+    assert health["a"]["errors"] == {}
+    assert health["a"]["last_seen_at"] == now_ms + 120_000
+
+
+def test_defective_driver_costs_its_own_device_only(make_agent: Any, line: Any, now_ms: int) -> None:
+    class Defective:
+        def poll(self, device: PolledDevice, now_ms: int) -> PollResult:
+            raise ZeroDivisionError("planted")
+
+        def close(self) -> None: ...
+
+    agent = make_agent(**{"bus-b": Defective()})
+    agent.step(now_ms)
+    assert [device for device, _, _ in sent_readings(line)] == ["a"]
+    assert "ZeroDivisionError: planted" in status_of(agent)["devices"]["b"]["last_error"]
+
+
+def test_readings_are_grouped_by_age_and_number(make_agent: Any, open_at: OpenAt, now_ms: int) -> None:
+    buffer = open_at()
+    agent = make_agent(buffer=buffer, max_age_ms=1000, max_readings=1000)
+    assert agent.step(now_ms) == pytest.approx(1.0)
+    assert buffer.stats().batches == 0
+    agent.step(now_ms + 1000)
+    assert (buffer.stats().batches, buffer.stats().readings) == (1, 4)
+    agent = make_agent(buffer=buffer, max_age_ms=1000, max_readings=3)
+    agent.step(now_ms + 5_000)
+    assert (buffer.stats().batches, buffer.stats().readings) == (2, 7)
+
+
+def test_stop_keeps_what_was_still_waiting(make_agent: Any, open_at: OpenAt, now_ms: int) -> None:
+    buffer = open_at()
+    agent = make_agent(buffer=buffer, max_age_ms=60_000)
+    agent.step(now_ms)
+    assert buffer.stats().readings == 0
+    agent.stop(now_ms + 1)
+    assert open_at().stats().readings == 4
+
+
+def test_full_disk_stops_neither_polling_nor_sending_and_heals(
+    make_agent: Any, driver: Any, line: Any, open_at: OpenAt, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = open_at()
+    agent = make_agent(buffer=buffer)
+    agent.step(now_ms)
+
+    def refuse(readings: list[Reading], now_ms: int) -> str:
+        raise StoreUnavailable("database or disk is full")
+
+    monkeypatch.setattr(buffer, "append", refuse)
+    for second in range(10, 31, 10):
+        agent.step(now_ms + 1000 * second)
+    assert len(driver.asked) == 2 + 3
+    assert status_of(agent)["problems"] == ["database or disk is full"]
+    line.receipts = [Receipt(decode_batch(line.sent[0]).batch_id, "stored", 4)]
+    agent.step(now_ms + 31_000)
+    assert buffer.stats().batches == 0
+    monkeypatch.undo()
+    agent.step(now_ms + 40_000)
+    assert [at_ms - now_ms for device, at_ms, _ in sent_readings(line) if device == "a"] == [
+        0, 10_000, 20_000, 30_000, 40_000,
+    ]  # fmt: skip
+    agent.step(now_ms + 70_000)
+    assert status_of(agent)["problems"] == []
+
+
+def test_while_the_disk_refuses_memory_is_bounded_and_loss_counted(
+    make_agent: Any, open_at: OpenAt, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_module, "MAX_WAITING", 6)
+    buffer = open_at()
+    agent = make_agent(buffer=buffer)
+
+    def refuse(readings: list[Reading], now_ms: int) -> str:
+        raise StoreUnavailable("database or disk is full")
+
+    monkeypatch.setattr(buffer, "append", refuse)
+    for second in range(0, 50, 10):
+        agent.step(now_ms + 1000 * second)
+    # 5 polls of a and 1 of b gave 12 readings; 6 may wait.
+    agent.step(now_ms + 65_000)
+    assert status_of(agent)["buffer"]["lost_readings"] >= 6
+    monkeypatch.undo()
+    agent.stop(now_ms + 66_000)
+    assert buffer.stats().readings <= 6 + 4
+
+
+def test_nothing_is_read_while_the_clock_is_not_set(make_agent: Any, driver: Any, now_ms: int) -> None:
+    agent = make_agent()
+    agent.step(5_000)
+    assert driver.asked == []
+    assert "clock" in status_of(agent)["problems"][0]
+    agent.step(now_ms)
+    assert len(driver.asked) == 2
+
+
+def test_clock_jumps_cost_no_reading_and_no_resend(make_agent: Any, driver: Any, line: Any, now_ms: int) -> None:
+    agent = make_agent()
+    agent.step(now_ms + 86_400_000)
+    agent.step(now_ms)
+    assert [at_ms for device, at_ms in driver.asked if device == "a"] == [now_ms + 86_400_000, now_ms]
+    assert len(line.sent) >= 3  # the first batch again, and the new one
+
+
+def test_status_document_has_what_a_person_needs(make_agent: Any, line: Any, now_ms: int) -> None:
+    line.problem = "the connection was lost"
+    agent = make_agent()
+    agent.step(now_ms)
+    document = status_of(agent)
+    assert line.statuses == [agent.status]
+    assert document["online"] is True
+    assert document["started_at"] == document["at"] == now_ms
+    assert set(document["versions"]) == {"tanmai", "python"}
+    assert set(document["devices"]) == {"a", "b"}
+    assert document["buffer"]["batches"] == 1
+    assert document["gateway"]["connected"] is True
+    assert document["gateway"]["on_their_way"] == 1
+    assert document["gateway"]["last_receipt"] is None
+    assert document["problems"] == ["the connection was lost"]
