@@ -109,7 +109,13 @@ class ModbusClient:
             raise Unreachable(f"{what}: no reply within {limits.timeout_s:g} s") from error
         finally:
             self._last_end_s, self._last_pause_s = monotonic_s(), limits.pause_s
-        return _checked(reply, unit, block, what)
+        words = _checked(reply, unit, block, what)
+        # pymodbus tolerates a length that does not fit; the first nine bytes of a right reply are known beforehand.
+        size = 2 * block.count
+        header = self._sent[:4] + (size + 3).to_bytes(2, "big") + bytes([unit, block.function_code, size])
+        if header not in self._received:
+            raise WrongReply(f"{what}: the reply's length does not fit ({self._received[:16].hex(' ')})")
+        return words
 
     def _keep_silence(self, limits: TimingLimits) -> None:
         wait_s = self._last_end_s + max(self._last_pause_s, limits.pause_s) - monotonic_s()

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from collectors.profile import MeterProfile, RegisterSpec, TimingLimits
 
@@ -67,13 +66,13 @@ def break_even_gap(limits: TimingLimits) -> float:
 
 
 def split_block(block: ReadBlock) -> tuple[ReadBlock, ReadBlock] | None:
-    """The block cut at its widest gap, for a meter that refused it (exception 2); None if it has no gap."""
-    ends = _running_ends(block.specs)
-    gaps = [after.address - end for end, (_, after) in zip(ends, pairwise(block.specs), strict=False)]
-    widest = max(gaps, default=0)
-    if widest <= 0:
+    """A block that the meter refused, cut at its widest gap, or in the middle if it has none; None for one register."""
+    if len(block.specs) == 1:
         return None
-    cut = gaps.index(widest) + 1
+    ends = _running_ends(block.specs)
+    gaps = [after.address - end for end, after in zip(ends, block.specs[1:], strict=False)]
+    widest = max(gaps)
+    cut = gaps.index(widest) + 1 if widest > 0 else len(block.specs) // 2
     return _block(block.specs[:cut]), _block(block.specs[cut:])
 
 

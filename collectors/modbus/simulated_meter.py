@@ -31,6 +31,7 @@ from collectors.profile import MeterProfile, RegisterSpec
 ValueAt = Callable[[str], float | None]  # point -> value now, canonical unit; None = not available
 
 _START_TIMEOUT_S = 10.0
+_SETTLING_TURNS = 5  # of the event loop: accept, make the transport, tell the protocol; one to spare
 _UNIT_AT = 6  # place of the unit in a Modbus TCP frame; the PDU follows
 
 
@@ -112,9 +113,13 @@ class SimulatedMeters:
         self.port = listener.sockets[0].getsockname()[1]
         self._started.set()
         await self._stopping.wait()
+        # Accept nobody new, let those just accepted become connections, then close them all: asyncio leaks a
+        # connection that is accepted while its server closes.
+        for listening in listener.sockets:
+            self._loop.remove_reader(listening.fileno())
+        await _turns(_SETTLING_TURNS)
         await server.shutdown()
-        await listener.wait_closed()
-        await asyncio.sleep(0)  # lets the closed connections give back their sockets
+        await _turns(_SETTLING_TURNS)
 
     def _spoil(self, sending: bool, frame: bytes) -> bytes:
         """pymodbus shows every packet here; what is returned goes out."""
@@ -122,6 +127,11 @@ class SimulatedMeters:
             return frame
         meter = self.meters.get(frame[_UNIT_AT])
         return _SPOILERS[meter.fault](frame) if meter is not None else frame
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def _device(unit: int, meter: SimulatedMeter) -> SimDevice:
