@@ -1,0 +1,338 @@
+"""Time series in one DuckDB file, inside the gateway's own process. The only file that knows duckdb.
+
+What stays true:
+- `reading` only grows and has no key: a key would cost three quarters of the speed and ten times the room. Every row
+  carries `arrival`, a number that grows by one; of several rows of one instant the highest is read.
+- Readings and the notes of the hours they touched are one transaction. When it returns, DuckDB has fsynced its log:
+  a kill or power cut loses nothing that was appended (`tests/gateway/store/test_duckdb_store.py` kills it).
+- One lock orders the writers, so arrival numbers follow the order of commits. Readers never wait: each call has a
+  cursor of its own, which sees the last commit.
+- No extension is loaded or fetched, and no other file is reachable from SQL.
+
+Limits: one process owns the file. Memory and threads are capped (below); a scan larger than memory spills beside the
+file. `usage` is replaced in place, because the running hour is written again each minute and would fill the disk.
+A point that has been silent for long costs `before` and `latest` a scan of its silence: 15 ms per million rows.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from collectors.clock import HOUR_MS
+from collectors.errors import ConfigurationError, StoreUnavailable
+from gateway.store.columns import (
+    LATEST_MS,
+    id_column,
+    refuse_unstorable,
+    sorted_readings,
+    sorted_usage,
+    take_readings,
+    touched_hours,
+)
+from gateway.store.timeseries import DirtyHours, Int32s, ReadingColumns, UsageColumns
+
+MEMORY_LIMIT_MIB = 512
+THREADS = 2
+# The log is folded into the file at this size; a restart after a kill replays at most this much.
+CHECKPOINT_MIB = 64
+# Pairs remembered so as not to note them twice; forgetting costs a second note, nothing else.
+NOTED_LIMIT = 1_000_000
+# `before` and `after` look this far first and four times farther each time, so that DuckDB's min-max index per
+# 122,880 rows skips nearly all of the file.
+FIRST_WINDOW_MS = HOUR_MS // 4
+WINDOW_GROWTH = 4
+
+FORMAT = 1
+_SCHEMA = f"""
+create table if not exists store_format (version integer not null);
+insert into store_format select {FORMAT} where not exists (select 1 from store_format);
+create table if not exists reading (
+    point_id integer not null, at_ms bigint not null, value double not null, quality utinyint not null,
+    arrival bigint not null);
+create table if not exists dirty_hour (point_id integer not null, hour_ms bigint not null, touched bigint not null);
+create table if not exists usage_hourly (
+    point_id integer not null, hour_ms bigint not null, amount_u bigint not null, estimated_u bigint not null,
+    covered_ms bigint not null);
+"""
+
+# What the disk or the machine does to us. Every other duckdb error is a mistake in this file and stops the program.
+_CIRCUMSTANCES = (
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.TransactionException,
+    duckdb.FatalException,
+)
+
+Columns = Mapping[str, np.ndarray[Any, Any]]
+
+_READ = """
+select point_id, at_ms, value, quality, arrival from reading
+where at_ms >= $start and at_ms < $end and point_id in (select id from wanted)
+"""
+_READ_NEAREST = _READ + "qualify dense_rank() over (partition by point_id order by at_ms {order}) <= $count"
+_READ_USAGE = """
+select point_id, hour_ms, amount_u, estimated_u, covered_ms from usage_hourly
+where hour_ms >= $start and hour_ms < $end and point_id in (select id from wanted)
+order by point_id, hour_ms
+"""
+_REPLACED_USAGE = """
+delete from usage_hourly using incoming
+where usage_hourly.point_id = incoming.point_id and usage_hourly.hour_ms = incoming.hour_ms
+and usage_hourly.hour_ms between $first and $last
+"""
+_CLAIM = """
+select point_id, hour_ms from dirty_hour group by point_id, hour_ms
+order by min(touched), point_id, hour_ms limit $limit
+"""
+_CLEAR = """
+delete from dirty_hour using claimed
+where dirty_hour.point_id = claimed.point_id and dirty_hour.hour_ms = claimed.hour_ms and touched <= $token
+"""
+_COUNT_DIRTY = "select count(*) from (select distinct point_id, hour_ms from dirty_hour)"
+_EXTENT = "select min(at_ms), max(at_ms) from reading"  # answered from the row groups' statistics
+
+
+class DuckDBStore:
+    """A `TimeSeriesStore` in one file. Safe to call from any thread."""
+
+    def __init__(self, path: Path, memory_limit_mib: int = MEMORY_LIMIT_MIB, threads: int = THREADS) -> None:
+        """Open or create the file; raises StoreUnavailable while another process owns it."""
+        self._path = path
+        self._writer = threading.Lock()
+        self._connection = _open(path, memory_limit_mib, threads)
+        self._arrival: int = self._one("select coalesce(max(arrival), 0) from reading")[0]  # of the last row stored
+        self._noted: set[tuple[int, int]] = set()  # (point, hour) noted since the last claim
+
+    def append(self, readings: ReadingColumns) -> None:
+        """One transaction: the readings, and a note for every (point, hour) not noted since the last claim."""
+        if not len(readings):
+            return
+        refuse_unstorable(readings)
+        points, hours = touched_hours(readings.point_id, readings.at_ms)
+        touched = set(zip(points.tolist(), hours.tolist(), strict=True))
+        with self._writer:
+            last = self._arrival + len(readings)
+            # A pair noted after the last claim still waits for the next claim, which will see these readings too.
+            fresh = sorted(touched - self._noted)
+            with self._transaction() as cursor:
+                _insert(cursor, "reading", _arriving(readings, last))
+                if fresh:
+                    _insert(cursor, "dirty_hour", _notes(fresh, last))
+            # Only after the commit, and before a claim can run: a pair remembered wrongly would lose its next note.
+            self._arrival = last
+            if len(self._noted) > NOTED_LIMIT:
+                self._noted.clear()
+            self._noted.update(fresh)
+
+    def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
+        """Readings with start_ms <= at_ms < end_ms."""
+        return _readings(self._select(_READ, point_ids, start=start_ms, end=end_ms))
+
+    def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
+        """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""
+        earliest, latest = self._one(_EXTENT)
+        if earliest is None:
+            return ReadingColumns.empty()
+        end = min(at_ms, latest + 1)
+        windows = ((max(end - width, earliest), end, end - width <= earliest) for width in _widths())
+        return self._nearest(point_ids, windows, count, "desc")
+
+    def after(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
+        """Up to `count` oldest readings per point at or after `at_ms`."""
+        earliest, latest = self._one(_EXTENT)
+        if earliest is None:
+            return ReadingColumns.empty()
+        start = max(at_ms, earliest)
+        windows = ((start, min(start + width, latest + 1), start + width > latest) for width in _widths())
+        return self._nearest(point_ids, windows, count, "asc")
+
+    def latest(self, point_ids: Sequence[int]) -> ReadingColumns:
+        """The newest reading of each point that has one."""
+        return self.before(point_ids, LATEST_MS + 1, 1)
+
+    def claim_dirty(self, limit: int) -> DirtyHours:
+        """Up to `limit` distinct dirty (point, hour), oldest notes first; the token is the last arrival they cover."""
+        with self._writer, self._reading() as cursor:
+            found = cursor.execute(_CLAIM, {"limit": limit}).fetchnumpy()
+            self._noted.clear()  # what is touched from now on must be noted again, to outlive the clearing
+            return DirtyHours(found["point_id"], found["hour_ms"], self._arrival)
+
+    def clear_dirty(self, claimed: DirtyHours) -> None:
+        """Forget the claimed notes made up to the claim; notes made since stay."""
+        with self._writer, self._transaction() as cursor:
+            cursor.register("claimed", {"point_id": claimed.point_id, "hour_ms": claimed.hour_ms})
+            cursor.execute(_CLEAR, {"token": claimed.token})
+
+    def dirty_count(self) -> int:
+        """Distinct dirty (point, hour) waiting."""
+        return int(self._one(_COUNT_DIRTY)[0])
+
+    def put_usage(self, usage: UsageColumns) -> None:
+        """Replace hourly usage: the old rows go and the new ones come in one transaction."""
+        if not len(usage):
+            return
+        usage = sorted_usage(usage)
+        incoming = {name: getattr(usage, name) for name in _USAGE_COLUMNS}
+        bounds = {"first": int(usage.hour_ms.min()), "last": int(usage.hour_ms.max())}
+        with self._writer, self._transaction() as cursor:
+            cursor.register("incoming", incoming)
+            cursor.execute(_REPLACED_USAGE, bounds)
+            cursor.execute("insert into usage_hourly select * from incoming")
+
+    def usage(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> UsageColumns:
+        """Hourly usage with start_ms <= hour_ms < end_ms, sorted by (point_id, hour_ms)."""
+        found = self._select(_READ_USAGE, point_ids, start=start_ms, end=end_ms)
+        return UsageColumns(*(found[name] for name in _USAGE_COLUMNS))
+
+    def ping(self) -> str:
+        """The engine and its version, such as "DuckDB 2.0.0"."""
+        self._one("select 1 from store_format")
+        return f"DuckDB {duckdb.__version__}"
+
+    def close(self) -> None:
+        """Fold the log into the file and give both back."""
+        with self._writer:
+            self._connection.close()
+
+    def _nearest(
+        self, point_ids: Sequence[int], windows: Iterator[tuple[int, int, bool]], count: int, order: str
+    ) -> ReadingColumns:
+        """Widen the window (start_ms, end_ms, whether it is the last) for the points that still lack readings."""
+        wanted = id_column(point_ids)
+        parts = []
+        for start_ms, end_ms, is_last in windows:
+            if not wanted.size:
+                break
+            query = _READ_NEAREST.format(order=order)
+            found = _readings(self._select(query, wanted, start=start_ms, end=end_ms, count=count))
+            points, counts = np.unique(found.point_id, return_counts=True)
+            enough = wanted if is_last else points[counts >= count]
+            parts.append(take_readings(found, np.isin(found.point_id, enough)))
+            wanted = np.setdiff1d(wanted, enough)
+        return sorted_readings(ReadingColumns.concatenate(parts))
+
+    def _select(self, query: str, point_ids: Sequence[int] | Int32s, **values: int) -> Columns:
+        """Columns of a query over the table `wanted` of point ids."""
+        with self._reading() as cursor:
+            cursor.register("wanted", {"id": id_column(point_ids)})
+            return cursor.execute(query, values).fetchnumpy()
+
+    def _one(self, query: str) -> tuple[Any, ...]:
+        with self._reading() as cursor:
+            return cursor.execute(query).fetchall()[0]
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor that sees the last commit; trouble with disk or memory becomes StoreUnavailable."""
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        except _CIRCUMSTANCES as error:
+            raise StoreUnavailable(
+                f"{self._path}: DuckDB cannot go on: {_first_line(error)}. Nothing of this call was stored. Make room "
+                "on the disk or memory; if it says that the database was invalidated, restart the gateway."
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor whose changes are durable together, or never happened. Closing a cursor rolls it back."""
+        with self._reading() as cursor:
+            cursor.begin()
+            yield cursor
+            cursor.commit()
+
+
+_USAGE_COLUMNS = ("point_id", "hour_ms", "amount_u", "estimated_u", "covered_ms")
+
+
+def _open(path: Path, memory_limit_mib: int, threads: int) -> duckdb.DuckDBPyConnection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory_limit_mib}MiB",
+        "threads": threads,
+        "checkpoint_threshold": f"{CHECKPOINT_MIB}MiB",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "enable_external_access": "false",
+    }
+    try:
+        connection = duckdb.connect(path, config=settings)
+    except duckdb.IOException as error:
+        raise _not_opened(path, error) from error
+    connection.execute(_SCHEMA)
+    ((version,),) = connection.execute("select version from store_format").fetchall()
+    if version != FORMAT:
+        connection.close()
+        raise ConfigurationError(
+            f"{path} has format {version} and this Tanmai reads format {FORMAT}: start the version that wrote it, "
+            "or give another TANMAI_DATA_DIR."
+        )
+    return connection
+
+
+def _not_opened(path: Path, error: duckdb.Error) -> StoreUnavailable | ConfigurationError:
+    owner = re.search(r"Conflicting lock is held in (.+?) \(PID (\d+)\)", str(error))
+    if owner:
+        return StoreUnavailable(
+            f"{path} is in use by process {owner[2]} ({owner[1]}), and one process owns the file. If that is the "
+            "gateway, send the command through it; else stop it first."
+        )
+    return ConfigurationError(f"{path} cannot be opened: {_first_line(error)}. Check TANMAI_DATA_DIR and its owner.")
+
+
+def _widths() -> Iterator[int]:
+    """Widths of the windows in milliseconds, without end."""
+    width = FIRST_WINDOW_MS
+    while True:
+        yield width
+        width *= WINDOW_GROWTH
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, table: str, columns: Columns) -> None:
+    """Rows from numpy columns in the table's order.
+
+    Measured on two cores, commits of 10,000 rows: registered numpy columns 2.3M rows/s, a pandas frame 0.8M,
+    `append` of a frame 1.3M, lists as parameters 0.1M.
+    """
+    cursor.register("incoming", columns)
+    cursor.execute(f"insert into {table} select * from incoming")
+    cursor.unregister("incoming")
+
+
+def _arriving(readings: ReadingColumns, last: int) -> Columns:
+    """Rows of `reading`; the last row arrives as number `last`."""
+    return {
+        "point_id": readings.point_id,
+        "at_ms": readings.at_ms,
+        "value": readings.value,
+        "quality": readings.quality,
+        "arrival": np.arange(last - len(readings) + 1, last + 1, dtype=np.int64),
+    }
+
+
+def _notes(pairs: Sequence[tuple[int, int]], touched: int) -> Columns:
+    """Rows of `dirty_hour`."""
+    points, hours = zip(*pairs, strict=True)
+    return {
+        "point_id": np.array(points, dtype=np.int32),
+        "hour_ms": np.array(hours, dtype=np.int64),
+        "touched": np.full(len(pairs), touched, dtype=np.int64),
+    }
+
+
+def _readings(found: Columns) -> ReadingColumns:
+    """Rows of `reading` as the protocol gives them. Sorting here is twice as fast as ORDER BY there."""
+    rows = ReadingColumns(found["point_id"], found["at_ms"], found["value"], found["quality"])
+    return sorted_readings(rows, arrival=found["arrival"])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].strip().rstrip(".")
