@@ -12,7 +12,15 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-Basis = Literal["exact", "older_edition", "regional_fallback", "supplier_specific", "measured", "zero_with_evidence"]
+Basis = Literal[
+    "exact",  # published for this year and region, or bound to no year
+    "older_edition",  # the newest published one; the right one is not out yet
+    "regional_fallback",  # the region has none: the national one
+    "default",  # a general default where a supplier's or the plant's own figure would be right
+    "supplier_specific",  # named in the registry for this source
+    "measured",  # the emission itself was measured
+    "zero_with_evidence",  # green power covered by a certificate, contract or settlement
+]
 Reason = Literal["automatic", "late-data", "restated-factor", "operator"]
 
 
@@ -60,11 +68,14 @@ class ChosenFactor:
     basis: Basis
     formula: str  # such as "AD × EF" or "AD × NCV × CC × OF × 44/12"
     terms: dict[str, Term]
-    g_per_unit: Decimal  # grams CO2e per unit of activity, exact
-    gce_per_unit: Decimal  # grams of standard coal per unit of activity, exact
+    g_per_unit: Decimal  # grams CO2e per unit of activity to 28 digits, to be shown; booking computes from the terms
+    gce_per_unit: Decimal  # grams of standard coal per unit of activity, likewise
     gwp: str
     provisional: bool = False  # an older edition stands in until the right one is published
     note: str = ""
+    energy_formula: str = ""  # "" = the activity carries no energy of its own
+    energy_terms: dict[str, Term] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()  # names out of gateway.carbon.factors.DOUBTS: what has been assumed
 
 
 @dataclass(frozen=True, slots=True)
