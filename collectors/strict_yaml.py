@@ -132,10 +132,16 @@ def loads(text: str, shape: type[T], file: str = "") -> T:
     return typing.cast(T, value)
 
 
-def build(document: Document, shape: type[T], problems: list[Problem]) -> T | None:
-    """Document -> `shape`. Adds every problem to `problems`; the value is None if there was any."""
+def build(document: Document, shape: type[T], problems: list[Problem], path: KeyPath = ()) -> T | None:
+    """What stands at `path` -> `shape`. Adds every problem to `problems`; the value is None if there was any.
+
+    Raises LookupError if nothing stands at `path`.
+    """
     before = len(problems)
-    value = _convert(document.root, shape, (), document, problems)
+    raw = document.root
+    for part in path:
+        raw = raw[part]
+    value = _convert(raw, shape, path, document, problems)
     return typing.cast(T, value) if len(problems) == before else None
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from gateway.store.timeseries import PointRef
 
 STAGES = ("raw_material", "production", "distribution", "use", "end_of_life")
+GAP_MAX_S = 900  # unless a point says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Point:
     quantity: str  # a key of collectors.quantities.QUANTITIES
     modulus: float | None = None  # the counter starts again from 0 here, canonical unit
     rated_per_hour: float | None = None  # the most that can pass in an hour, usage unit (rated power × 1 h)
-    gap_max_s: int = 900  # readings farther apart than this are a gap: usage between them is estimated
+    gap_max_s: int = GAP_MAX_S  # readings farther apart than this are a gap: usage between them is estimated
 
 
 @dataclass(frozen=True, slots=True)

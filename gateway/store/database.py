@@ -84,15 +84,19 @@ def reading(bind: Bind) -> Iterator[Connection]:
     if isinstance(bind, Connection):
         yield bind
         return
-    with _translated(bind), read_only(bind).connect() as connection:
-        yield connection
+    with _translated(bind), bind.connect() as connection:
+        yield connection.execution_options(**_reading_options(bind))
 
 
 def read_only(engine: Engine) -> Engine:
     """The same database and the same connections, for a part of the program that only asks: `connect()` sees one
     instant and waits for nobody, as in `reading`. Without this a SQLite `connect()` takes the write lock.
     """
-    return engine.execution_options(**(_DEFERRED if engine.dialect.name == "sqlite" else _SNAPSHOT))
+    return engine.execution_options(**_reading_options(engine))
+
+
+def _reading_options(engine: Engine) -> dict[str, Any]:
+    return _DEFERRED if engine.dialect.name == "sqlite" else _SNAPSHOT
 
 
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -1,0 +1,286 @@
+"""The checks of a registry file beyond the form of its values: one function per rule, all in the CHECKS tables.
+
+Each check looks at a place and yields problems. A value that is missing or malformed is none of its business: that
+is reported once, by its form. To add a rule, write a function and add it to its table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from collectors.errors import Problem
+from collectors.quantities import QUANTITIES
+from gateway.registry.credit_code import problem_of
+from gateway.registry.feeds import feed_of
+from gateway.registry.file_shape import DeviceShape, FeedShape, ReplacementShape, SourceShape
+from gateway.registry.knowledge import Knowledge
+from gateway.registry.model import Point
+from gateway.registry.place import Place
+from gateway.registry.points import points_of
+
+# Ids become parts of MQTT topics and of names such as device.point: no "/", "+", "#", "." or space, no leading "-".
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+_INDUSTRY = re.compile(r"[A-T][0-9]{2,4}\Z")  # GB/T 4754-2017: section letter, then division, group or class
+MAX_UNIT = 16  # characters, as in the tables of the store
+
+Problems = Iterator[Problem]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a file may refer to beside itself."""
+
+    knowledge: Knowledge
+    parks: frozenset[str]  # of this file and of the stored registry
+
+
+# --- of a park ------------------------------------------------------------------------------------------------------
+
+
+def timezone_exists(park: Place, world: World) -> Problems:
+    timezone = park.text("timezone")
+    if timezone is None:
+        return
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a directory's name gives an OSError
+        yield park.at("timezone").problem(f"unknown time zone {timezone}: write an IANA name such as Asia/Shanghai")
+
+
+def area_is_positive(park: Place, world: World) -> Problems:
+    area_km2 = park.at("area_km2").value(float)
+    if area_km2 is not None and area_km2 <= 0:
+        yield park.at("area_km2").problem("must be above 0")
+
+
+def park_id_is_plain(park: Place, world: World) -> Problems:
+    yield from _plain_id(park)
+
+
+# --- of an enterprise -----------------------------------------------------------------------------------------------
+
+
+def credit_code_is_right(enterprise: Place, world: World) -> Problems:
+    code = enterprise.text("id")
+    wrong = problem_of(code) if code is not None else None
+    if wrong:
+        yield enterprise.at("id").problem(wrong)
+
+
+def industry_is_a_code(enterprise: Place, world: World) -> Problems:
+    industry = enterprise.text("industry")
+    if industry is not None and not _INDUSTRY.match(industry):
+        yield enterprise.at("industry").problem(f"{industry} is no code of GB/T 4754-2017, such as C3071")
+
+
+def park_exists(enterprise: Place, world: World) -> Problems:
+    park = enterprise.text("park")
+    if park is not None and park not in world.parks:
+        yield enterprise.at("park").problem(f"unknown park {park}; add it under parks")
+
+
+def policy_exists(enterprise: Place, world: World) -> Problems:
+    policy = enterprise.text("rating_policy")
+    if policy is not None and policy not in world.knowledge.policies:
+        known = ", ".join(sorted(world.knowledge.policies)) or "none"
+        yield enterprise.at("rating_policy").problem(f"unknown rating policy {policy}; known are {known}")
+
+
+def ids_are_plain_and_single(enterprise: Place, world: World) -> Problems:
+    for key in ("agents", "devices", "sources", "products"):
+        places = enterprise.items(key)
+        for place in places:
+            yield from _plain_id(place)
+        yield from repeated(places)
+    for device in enterprise.items("devices"):
+        points = [point for point in device.items("points") if point.text("id") is not None]
+        for point in points:
+            yield from _plain_id(point)
+        yield from repeated(points)
+
+
+def devices_have_points(enterprise: Place, world: World) -> Problems:
+    for place in enterprise.items("devices"):
+        profile = place.text("profile")
+        if profile is not None and profile not in world.knowledge.profiles:
+            known = ", ".join(sorted(world.knowledge.profiles)) or "none"
+            yield place.at("profile").problem(f"unknown profile {profile}; known are {known}")
+        device = place.value(DeviceShape)
+        if device is None:
+            continue
+        if device.rated_power_kw is not None and device.rated_power_kw <= 0:
+            yield place.at("rated_power_kw").problem("must be above 0")
+        if profile is None or profile in world.knowledge.profiles:
+            for misfit in points_of(device, world.knowledge.profiles.get(profile or ""))[1]:
+                yield place.at(*misfit.keys).problem(misfit.message)
+
+
+def sources_are_fed(enterprise: Place, world: World) -> Problems:
+    points = _points(enterprise, world)
+    for place in enterprise.items("sources"):
+        activity = place.text("activity")
+        if activity is not None and activity not in world.knowledge.activities:
+            yield place.at("activity").problem(
+                f"unknown activity {activity}; `tanmai factors list` shows the known ones"
+            )
+        source = place.value(SourceShape)
+        if source is None:
+            continue
+        if source.records == bool(source.feeds):
+            yield place.problem("is fed by points (from: [device.point]) or by records (records: true), by one of them")
+        units: dict[int, str] = {}
+        for index, written in enumerate(source.feeds):
+            unit, wrong = _unit_of(written, points)
+            if wrong:
+                yield place.at("from", index).problem(wrong)
+            elif unit is not None:
+                units[index] = unit
+        yield from _feeds_are_single(place, source)
+        yield from _units_fit(place, source, units, world)
+
+
+def evidence_covers_days(enterprise: Place, world: World) -> Problems:
+    for place in enterprise.items("sources"):
+        source = place.value(SourceShape)
+        for index, evidence in enumerate(source.evidence if source else ()):
+            if evidence.valid_from >= evidence.valid_to:
+                yield place.at("evidence", index, "valid_to").problem("must be after valid_from; it is exclusive")
+
+
+def units_are_short(enterprise: Place, world: World) -> Problems:
+    for place in enterprise.items("products"):
+        unit = place.text("unit")
+        if unit is not None and not 1 <= len(unit) <= MAX_UNIT:
+            yield place.at("unit").problem(f"must have 1 to {MAX_UNIT} characters")
+
+
+def replacements_are_exact(enterprise: Place, world: World) -> Problems:
+    points = _points(enterprise, world)
+    for place in enterprise.items("replacements"):
+        replacement = place.value(ReplacementShape)
+        if replacement is None:
+            continue
+        if replacement.device not in points:
+            yield place.at("device").problem(f"unknown device {replacement.device}")
+        if not replacement.final or replacement.final.keys() != replacement.initial.keys():
+            yield place.problem(
+                "final and initial must give the same points: the old meter's last and the new one's first"
+            )
+        own = points.get(replacement.device)
+        for key, values in (("final", replacement.final), ("initial", replacement.initial)):
+            for point in values if own is not None else ():
+                yield from _counter(place.at(key, point), point, own or {})
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+Check = Callable[[Place, World], Problems]
+
+PARK_CHECKS: tuple[Check, ...] = (park_id_is_plain, timezone_exists, area_is_positive)
+ENTERPRISE_CHECKS: tuple[Check, ...] = (
+    credit_code_is_right,
+    industry_is_a_code,
+    park_exists,
+    policy_exists,
+    ids_are_plain_and_single,
+    devices_have_points,
+    sources_are_fed,
+    evidence_covers_days,
+    units_are_short,
+    replacements_are_exact,
+)
+
+
+# --- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def repeated(places: list[Place]) -> Problems:
+    """A problem for each id that stood before in the same list."""
+    seen: set[str] = set()
+    for place in places:
+        own = place.text("id")
+        if own in seen:
+            yield place.at("id").problem(f"{own} stands here twice")
+        elif own is not None:
+            seen.add(own)
+
+
+def _plain_id(place: Place) -> Problems:
+    own = place.text("id")
+    if own is not None and not _ID.match(own):
+        yield place.at("id").problem(
+            f"{own!r}: an id is up to 64 letters, digits, - and _, and begins with none of those signs"
+        )
+
+
+def _points(enterprise: Place, world: World) -> dict[str, dict[str, Point] | None]:
+    """device -> its points by id; None where the device is broken, so that nothing is said about its points."""
+    found: dict[str, dict[str, Point] | None] = {}
+    for place in enterprise.items("devices"):
+        own = place.text("id")
+        if own is None:
+            continue
+        device = place.value(DeviceShape)
+        profile = world.knowledge.profiles.get(device.profile) if device and device.profile else None
+        found[own] = None
+        if device is not None and (device.profile is None or profile is not None):
+            points, misfits = points_of(device, profile)
+            found[own] = None if misfits else {point.id: point for point in points}
+    return found
+
+
+def _unit_of(written: str | FeedShape, points: Mapping[str, dict[str, Point] | None]) -> tuple[str | None, str]:
+    """The unit in which a feed's usage comes, if that is known, and what is wrong with the feed, or ""."""
+    try:
+        feed = feed_of(written)
+    except ValueError as error:
+        return None, str(error)
+    if feed.device not in points:
+        return None, f"unknown device {feed.device}"
+    own = points[feed.device]
+    if own is None:
+        return None, ""
+    if feed.point not in own:
+        return None, f"{feed.device} has no point {feed.point}; it has {', '.join(own)}"
+    quantity = QUANTITIES[own[feed.point].quantity]
+    if quantity.usage_unit is None:
+        return None, f"{quantity.name} ({quantity.unit}) cannot be summed over time, so it can feed nothing"
+    return quantity.usage_unit, ""
+
+
+def _feeds_are_single(place: Place, source: SourceShape) -> Problems:
+    seen: set[str] = set()
+    for index, written in enumerate(source.feeds):
+        name = (written if isinstance(written, str) else written.point).lstrip("-")
+        if name in seen:
+            yield place.at("from", index).problem(f"{name} feeds this source twice: give one share")
+        seen.add(name)
+
+
+def _units_fit(place: Place, source: SourceShape, units: Mapping[int, str], world: World) -> Problems:
+    activity = world.knowledge.activities.get(source.activity)
+    if activity is None:
+        return
+    if activity.records_only and source.feeds:
+        yield place.at("from").problem(f"{source.activity} comes from records, never from a meter: write records: true")
+    known = ", ".join(activity.units)
+    if source.unit is not None and source.unit not in activity.units:
+        yield place.at("unit").problem(f"{source.unit} is no unit of {source.activity}; it takes {known}")
+    expected = source.unit or next(iter(units.values()), None)
+    for index, unit in units.items():
+        if unit not in activity.units:
+            yield place.at("from", index).problem(f"measures {unit}, but {source.activity} takes {known}")
+        elif unit != expected:
+            yield place.at("from", index).problem(
+                f"measures {unit}, but this source is in {expected}: feed it in one unit"
+            )
+
+
+def _counter(place: Place, point: str, own: Mapping[str, Point]) -> Problems:
+    if point not in own:
+        yield place.problem(f"the device has no point {point}; it has {', '.join(own)}")
+    elif QUANTITIES[own[point].quantity].kind != "counter":
+        yield place.problem(f"{point} is no counter: only a counter's last and first values matter")

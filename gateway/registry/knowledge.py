@@ -1,0 +1,39 @@
+"""What the registry's checks must know of the rest of the product, handed in so that loading needs no files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class KnownProfile(Protocol):
+    """What the registry needs of `collectors.profile.MeterProfile`."""
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Ids of the points, each the name of its quantity."""
+
+    def modulus_of(self, point: str) -> float | None:
+        """Where the counter of a point starts again from 0, if the product says."""
+
+
+class KnownActivity(Protocol):
+    """What the registry needs of `gateway.carbon.activities.ActivityKind`."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units in which an amount may be given, the usual one first."""
+
+    @property
+    def records_only(self) -> bool:
+        """Comes from business records, never from a meter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Names that a registry file may refer to."""
+
+    profiles: Mapping[str, KnownProfile]
+    activities: Mapping[str, KnownActivity]
+    policies: Collection[str]
