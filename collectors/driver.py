@@ -52,7 +52,8 @@ class PollError:
 
     @property
     def kind(self) -> str:
-        return ERROR_KINDS.get(type(self.error), "instrument")
+        """The name under which the error is counted."""
+        return next(kind for error, kind in ERROR_KINDS.items() if isinstance(self.error, error))
 
     def __str__(self) -> str:
         return f"{self.device}: {', '.join(self.points)}: {self.error}"

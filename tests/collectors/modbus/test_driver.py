@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -199,6 +199,15 @@ def test_a_unit_that_is_not_there_counts_as_silence() -> None:
 
     assert len(client.asked) == MAX_UNANSWERED
     assert [error.kind for error in result.errors] == ["exception", "exception", "unreachable"]
+
+
+def test_a_server_that_hangs_up_counts_as_unreachable(raw_server: Callable[[Callable[[bytes], None]], Any]) -> None:
+    driver = open_driver(Bus("bus-1", "modbus-tcp", "127.0.0.1", raw_server(lambda request: None).port))
+
+    result = driver.poll(device(points=("voltage_l1",)), NOW_MS)
+    driver.close()
+
+    assert [error.kind for error in result.errors] == ["unreachable"]
 
 
 def test_the_connection_is_opened_again_after_the_server_was_away() -> None:

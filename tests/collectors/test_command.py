@@ -1,0 +1,105 @@
+"""The `tanmai` command: lazy, friendly, and exact in its exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from collectors import command
+from collectors.errors import ConfigurationError, Problem
+
+
+@click.command()
+def probe() -> None:
+    """Answers for the test."""
+    click.echo("probed")
+
+
+@click.command()
+def misconfigured() -> None:
+    """Finds its configuration wrong."""
+    raise ConfigurationError([Problem("is missing", "edge.yaml", 3, "agent.id"), Problem("is no port", "edge.yaml", 9)])
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two commands that exist and one whose module does not."""
+    found = {
+        name: EntryPoint(name, target, command.GROUP)
+        for name, target in {
+            "probe": "tests_of_command:probe",
+            "misconfigured": "tests_of_command:misconfigured",
+            "edge": "no_such_module_anywhere:edge",
+        }.items()
+    }
+    monkeypatch.setitem(sys.modules, "tests_of_command", sys.modules[__name__])
+    monkeypatch.setattr(command, "_commands", lambda: found)
+
+
+@pytest.mark.usefixtures("commands")
+def test_a_subcommand_runs() -> None:
+    result = CliRunner().invoke(command.tanmai, ["probe"])
+
+    assert (result.exit_code, result.output) == (0, "probed\n")
+
+
+@pytest.mark.usefixtures("commands")
+def test_help_lists_all_commands_also_those_that_are_not_installed() -> None:
+    result = CliRunner().invoke(command.tanmai, ["--help"])
+
+    assert result.exit_code == 0
+    assert "Answers for the test." in result.output
+    assert "edge           (not installed)" in result.output
+
+
+@pytest.mark.usefixtures("commands")
+def test_a_command_that_is_not_installed_says_what_to_install() -> None:
+    result = CliRunner().invoke(command.tanmai, ["edge", "run", "--config", "x"])
+
+    assert result.exit_code == 2
+    assert "needs the module no_such_module_anywhere" in result.output
+    assert "pip install 'tanmai[edge]'" in result.output
+
+
+@pytest.mark.usefixtures("commands")
+def test_an_unknown_command_is_answered_with_a_guess() -> None:
+    near = CliRunner().invoke(command.tanmai, ["prob"])
+    far = CliRunner().invoke(command.tanmai, ["xyzzy"])
+
+    assert near.exit_code == far.exit_code == 2
+    assert "Did you mean “probe”?" in near.output
+    assert "`tanmai --help` lists the commands." in far.output
+
+
+@pytest.mark.usefixtures("commands")
+def test_a_wrong_configuration_prints_every_problem_and_exits_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tanmai", "misconfigured"])
+
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "edge.yaml:3: agent.id: is missing\nedge.yaml:9: is no port\n"
+
+
+def test_the_door_opens_without_the_rooms() -> None:
+    """Asking for the version imports no subcommand: an agent's machine has no gateway."""
+    script = (
+        "import sys; sys.argv = ['tanmai', '--version']\n"
+        "from collectors.command import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
+        "assert not loaded & {'gateway', 'edge_agent', 'flask', 'pandas', 'pymodbus', 'duckdb'}, loaded\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tanmai, version")
