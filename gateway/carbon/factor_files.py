@@ -39,6 +39,7 @@ class Band:
 KINDS: dict[str, Band] = {
     "grid": Band("kgCO2/kWh", "0.01", "1.5"),
     "grid_footprint": Band("kgCO2e/kWh", "0.01", "1.5"),
+    "proven_zero": Band("kgCO2/kWh", "0", "0"),  # only ever chosen for a day with evidence
     "heat": Band("tCO2/GJ", "0.02", "0.25"),
     "ncv_by_mass": Band("GJ/t", "5", "60"),
     "ncv_by_volume": Band("GJ/1e4Nm3", "20", "500"),
@@ -61,9 +62,9 @@ KINDS: dict[str, Band] = {
     "coal_heat_value": Band("MJ/kgce", "29", "30"),
 }
 Kind = Literal[
-    "grid", "grid_footprint", "heat", "ncv_by_mass", "ncv_by_volume", "carbon_content", "oxidation", "fraction",
-    "per_mass", "n2o_per_mass", "cf4_per_mass", "c2f6_per_mass", "sf6_per_mass", "gwp_n2o", "gwp_cf4", "gwp_c2f6",
-    "gwp_sf6", "gwp", "coal_by_energy", "coal_by_mass", "coal_by_volume", "coal_heat_value",
+    "grid", "grid_footprint", "proven_zero", "heat", "ncv_by_mass", "ncv_by_volume", "carbon_content", "oxidation",
+    "fraction", "per_mass", "n2o_per_mass", "cf4_per_mass", "c2f6_per_mass", "sf6_per_mass", "gwp_n2o", "gwp_cf4",
+    "gwp_c2f6", "gwp_sf6", "gwp", "coal_by_energy", "coal_by_mass", "coal_by_volume", "coal_heat_value",
 ]  # fmt: skip
 Confidence = Literal["A", "B"]
 
@@ -117,6 +118,7 @@ class LoadedFactor:
     factor: Factor
     kind: str
     name: Title | None
+    region_name: str
     note: str
     file: str
     line: int
@@ -172,8 +174,11 @@ def _loaded(file: FactorFile, index: int, document: Document, problems: list[Pro
         confidence=value.confidence or file.confidence,
     )
     problems += [document.problem((*place, key), message) for key, message in _wrongs(factor, value.kind)]
+    if factor.region != file.region and factor.region not in file.names:
+        problems.append(document.problem((*place, "region"), f"add {factor.region} with its name to `names`"))
+    region_name = file.names.get(factor.region, factor.region)
     line = document.lines.get(place, 0)
-    return LoadedFactor(factor, value.kind, value.name, value.note, document.file, line)
+    return LoadedFactor(factor, value.kind, value.name, region_name, value.note, document.file, line)
 
 
 def _wrongs(factor: Factor, kind: str) -> list[tuple[str, str]]:

@@ -37,8 +37,8 @@ DOUBTS: dict[str, tuple[str, str]] = {
     "source.gas_conditions_assumed": (
         "气量以工况立方米给出,暂按标准状态(0 °C、101.325 kPa)计算;请接入标况流量或登记换算。",
         (
-            "The gas volume is in m3 at the meter's conditions and was taken as normal (0 °C, 101.325 kPa); connect the "
-            "converted volume (gas_volume_normal) to be exact."
+            "The gas volume is in m3 at the meter's conditions and was taken as normal (0 °C, 101.325 kPa); connect "
+            "the converted volume (gas_volume_normal) to be exact."
         ),
     ),
 }
