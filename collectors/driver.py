@@ -52,8 +52,8 @@ class PollError:
 
     @property
     def kind(self) -> str:
-        """The name under which the error is counted."""
-        return next(kind for error, kind in ERROR_KINDS.items() if isinstance(self.error, error))
+        """The name under which the error is counted; `instrument` for a failure no protocol accounts for."""
+        return next((kind for error, kind in ERROR_KINDS.items() if isinstance(self.error, error)), "instrument")
 
     def __str__(self) -> str:
         return f"{self.device}: {', '.join(self.points)}: {self.error}"

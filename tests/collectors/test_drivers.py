@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.driver import ERROR_KINDS, Bus
+from collectors.driver import ERROR_KINDS, Bus, PollError
 from collectors.drivers import DRIVERS, open_driver
 from collectors.errors import ConfigurationError, InstrumentError
 
@@ -23,3 +23,4 @@ def test_every_instrument_error_is_counted_under_a_name() -> None:
     ours = {cls for cls in InstrumentError.__subclasses__() if cls.__module__ == "collectors.errors"}
 
     assert set(ERROR_KINDS) == ours
+    assert PollError("meter", ("power",), InstrumentError("a defect")).kind == "instrument"
