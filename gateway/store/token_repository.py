@@ -52,8 +52,7 @@ class TokenRepository:
             return [StoredToken(**row._mapping) for row in connection.execute(query)]
 
     def revoke(self, token_id: str, now_ms: int) -> bool:
-        """Revoke a token at once; False if there is none with this id. The time of the first revocation stands."""
+        """Revoke a token at once; False if none with this id is in force."""
         own = update(table).where(table.c.id == token_id, table.c.revoked_at_ms.is_(None))
         with writing(self._bind) as connection:
-            connection.execute(own.values(revoked_at_ms=now_ms))
-            return connection.execute(select(table.c.id).where(table.c.id == token_id)).first() is not None
+            return connection.execute(own.values(revoked_at_ms=now_ms)).rowcount == 1
