@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -23,7 +24,7 @@ from collectors.driver import PolledDevice
 from collectors.errors import StoreUnavailable
 from collectors.reading import Reading
 from edge_agent.buffer import Buffer
-from edge_agent.health import Health, LineState, encode_status
+from edge_agent.health import Health, LineState, encode_status, offline
 from edge_agent.polling import Polling
 from edge_agent.publisher import Publisher
 from edge_agent.schedule import Schedule, Task
@@ -80,6 +81,7 @@ class EdgeAgent:
         self._connections = 0  # as the publisher counted them when we last looked
         self._status_due_ms = 0
         self.status = b""  # the newest status document
+        self.farewell = offline("failed")  # the last one, after `stop`
 
     def step(self, now_ms: int) -> float:
         """Do everything that is due; the seconds until the next step is."""
@@ -92,10 +94,11 @@ class EdgeAgent:
         return self._seconds_until_due(now_ms)
 
     def stop(self, now_ms: int) -> None:
-        """Pick up what came back and put it on disk; after this, no more steps."""
+        """Pick up what came back, put it on disk and write the farewell; after this, no more steps."""
         self._collect(now_ms)
         self._keep(now_ms, at_once=True)
         self._settle(now_ms)
+        self.farewell = encode_status(self._document(now_ms) | {"online": False, "reason": "stopped"})
 
     def _poll(self, now_ms: int) -> None:
         if now_ms < EARLIEST_MS:
@@ -173,15 +176,17 @@ class EdgeAgent:
         if 0 < self._status_due_ms - now_ms <= STATUS_EVERY_MS:
             return
         self._status_due_ms = now_ms + STATUS_EVERY_MS
+        self.status = encode_status(self._document(now_ms))
+        self._publisher.send_status(self.status)
+
+    def _document(self, now_ms: int) -> dict[str, Any]:
         line = LineState(
             self._publisher.connected,
             self._publisher.problem,
             self._buffer.on_their_way,
             self._publisher.dropped_receipts,
         )
-        document = self._health.document(now_ms, self._buffer.stats(), line, self._problems(now_ms))
-        self.status = encode_status(document)
-        self._publisher.send_status(self.status)
+        return self._health.document(now_ms, self._buffer.stats(), line, self._problems(now_ms))
 
     def _problems(self, now_ms: int) -> list[str]:
         problems = []

@@ -275,7 +275,9 @@ def _time(at_ms: int | None) -> str:
 
 def _configure_log(*, verbose: bool) -> None:
     """Log to stderr: for people at a terminal, as JSON lines for a service."""
-    readable: list[structlog.types.Processor] = [structlog.dev.ConsoleRenderer()]
+    readable: list[structlog.types.Processor] = [
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # locals may hold secrets
+    ]
     machine: list[structlog.types.Processor] = [
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(ensure_ascii=False),

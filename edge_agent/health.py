@@ -121,14 +121,14 @@ def versions() -> dict[str, str]:
     return {"tanmai": own, "python": platform.python_version()}
 
 
+def offline(reason: str) -> bytes:
+    """A status that only says that the agent is away, and why."""
+    return msgspec.json.encode({"v": VERSION, "online": False, "reason": reason})
+
+
 def last_will() -> bytes:
     """What the broker says for us when it loses us."""
-    return msgspec.json.encode({"v": VERSION, "online": False, "reason": "the connection was lost"})
-
-
-def farewell(now_ms: int) -> bytes:
-    """What we say when we stop on purpose."""
-    return msgspec.json.encode({"v": VERSION, "online": False, "at": now_ms, "reason": "stopped"})
+    return offline("the connection was lost")
 
 
 def encode_status(document: dict[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ from collectors.driver import PolledDevice
 from collectors.drivers import open_driver
 from edge_agent.agent import AgentDevice, EdgeAgent, Grouping
 from edge_agent.buffer import open_buffer
-from edge_agent.health import farewell, last_will, write_status
+from edge_agent.health import last_will, write_status
 from edge_agent.polling import ThreadedPolling
 from edge_agent.publisher import Connection, MqttPublisher
 from edge_agent.settings import EdgeSettings
@@ -67,10 +67,11 @@ def run_agent(settings: EdgeSettings, connection: Connection, stop: StopMark) ->
         buffer = open_buffer(settings.buffer_path, settings.buffer_limits, clock.now_ms())
         closing.callback(buffer.close)
         publisher = MqttPublisher(connection, last_will(), wake.set)
-        closing.callback(lambda: publisher.close(farewell(clock.now_ms()), STOP_S / 2))
         polling = ThreadedPolling({bus.id: open_driver(bus) for bus in settings.buses}, wake.set)
         grouping = Grouping(settings.batch.max_readings, round(settings.batch.max_age_s * 1000))
         agent = EdgeAgent(agent_devices(settings), polling, buffer, publisher, grouping, clock.now_ms())
+        closing.callback(lambda: publisher.close(agent.farewell, STOP_S / 2))
+        closing.callback(lambda: _leave_status(settings, agent.farewell))
         closing.callback(lambda: agent.stop(clock.now_ms()))
         closing.callback(lambda: polling.close(STOP_S / 4))
         publisher.start()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from collectors.driver import PolledDevice, PollError, PollResult
 from collectors.errors import Unreachable
 from collectors.profile import MeterProfile, load_profile, shipped_config_dir
 from collectors.reading import Reading
-from collectors.wire import Receipt
+from collectors.wire import Receipt, Status, decode_batch, encode_receipt
 from edge_agent.buffer import Buffer, BufferLimits, open_buffer
 
 NOW_MS = 1_760_000_000_000
@@ -107,3 +112,75 @@ def driver() -> FakeDriver:
 def meter() -> MeterProfile:
     """A shipped profile."""
     return load_profile(shipped_config_dir() / "meter_profiles" / "eastron-sdm630.yaml")
+
+
+class FakeGateway:
+    """The other side of a real broker: stores what `answers` lets through and says so by receipt."""
+
+    def __init__(self, url: str) -> None:
+        self.payloads: list[bytes] = []
+        self.statuses: list[bytes] = []
+        self.stored: dict[str, bytes] = {}
+        self.answers = False
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_connect = self._on_connect
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_subscribe
+        self._client.reconnect_delay_set(1, 1)
+        self._subscribed = threading.Event()
+        self._client.connect("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        self._client.loop_start()
+        assert self._subscribed.wait(5)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1).wait_for_publish(5)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
+        client.subscribe([("tanmai/v1/+/+/readings", 1), ("tanmai/v1/+/+/status", 1)])
+
+    def _on_subscribe(self, *_: Any) -> None:
+        self._subscribed.set()
+
+    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        if message.topic.endswith("/status"):
+            self.statuses.append(message.payload)
+            return
+        self.payloads.append(message.payload)
+        if not self.answers:
+            return
+        batch = decode_batch(message.payload)
+        status: Status = "duplicate" if batch.batch_id in self.stored else "stored"
+        assert self.stored.setdefault(batch.batch_id, message.payload) == message.payload
+        topic = message.topic.removesuffix("readings") + "receipts"
+        client.publish(topic, encode_receipt(Receipt(batch.batch_id, status, batch.cells)), qos=1)
+
+
+@pytest.fixture
+def gateway() -> Iterator[Callable[[str], FakeGateway]]:
+    """A function that puts a stand-in for the gateway on a broker."""
+    opened: list[FakeGateway] = []
+
+    def start(url: str) -> FakeGateway:
+        opened.append(FakeGateway(url))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    """A function that polls a condition and fails when it does not come true in time."""
+
+    def wait(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline_s, "did not come true in time"
+            time.sleep(0.02)
+
+    return wait

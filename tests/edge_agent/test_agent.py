@@ -177,7 +177,9 @@ def test_stop_keeps_what_was_still_waiting(make_agent: Any, open_at: OpenAt, now
     agent = make_agent(buffer=buffer, max_age_ms=60_000)
     agent.step(now_ms)
     assert buffer.stats().readings == 0
+    assert json.loads(agent.farewell) == {"v": 1, "online": False, "reason": "failed"}
     agent.stop(now_ms + 1)
+    assert json.loads(agent.farewell)["reason"] == "stopped"
     assert open_at().stats().readings == 4
 
 
