@@ -1,0 +1,48 @@
+"""Columns against naive Python: the last of each instant, and the hours that readings touch."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.clock import HOUR_MS
+from gateway.store.columns import EARLIEST_MS, LATEST_MS, id_column, newest_of_each, touched_hours
+
+points = st.integers(0, 2**31 - 1) | st.integers(1, 3)
+times = st.integers(EARLIEST_MS, LATEST_MS) | st.integers(-2 * HOUR_MS, 2 * HOUR_MS) | st.sampled_from([0, 1, 2])
+
+
+@given(st.lists(st.tuples(points, times)))
+def test_touched_hours_are_those_of_a_naive_set(rows: list[tuple[int, int]]) -> None:
+    point_id = np.array([point for point, _ in rows], np.int32)
+    at_ms = np.array([at for _, at in rows], np.int64)
+    found = touched_hours(point_id, at_ms)
+    assert [column.dtype for column in found] == [np.int32, np.int64]
+    pairs = list(zip(*(column.tolist() for column in found), strict=True))
+    assert pairs == sorted({(point, at // HOUR_MS * HOUR_MS) for point, at in rows})
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 3))), st.randoms())
+def test_the_last_to_arrive_of_each_instant_is_kept(rows: list[tuple[int, int]], random: object) -> None:
+    arrival = list(range(len(rows)))
+    random.shuffle(arrival)  # type: ignore[attr-defined]
+    newest: dict[tuple[int, int], int] = {}
+    for row in sorted(range(len(rows)), key=arrival.__getitem__):
+        newest[rows[row]] = row
+    table = np.array(rows, np.int64).reshape(-1, 2)
+    kept = newest_of_each(table[:, 0].astype(np.int32), table[:, 1], np.array(arrival, np.int64))
+    assert kept.tolist() == [newest[key] for key in sorted(newest)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 3))))
+def test_without_arrival_numbers_the_rows_order_counts(rows: list[tuple[int, int]]) -> None:
+    table = np.array(rows, np.int64).reshape(-1, 2)
+    kept = newest_of_each(table[:, 0].astype(np.int32), table[:, 1])
+    newest = {key: row for row, key in enumerate(rows)}
+    assert kept.tolist() == [newest[key] for key in sorted(newest)]
+
+
+def test_point_ids_become_a_column_without_repeats() -> None:
+    assert id_column([3, 1, 3]).tolist() == [1, 3]
+    assert id_column([]).dtype == np.int32
