@@ -17,8 +17,8 @@ from sqlalchemy import Engine, func, select
 from collectors.clock import HOUR_MS
 from collectors.quantities import QUANTITIES
 from gateway.accounts.documents import Bilingual, instant
-from gateway.accounts.periods import day_start_ms, local_day
 from gateway.accounts.stored import open_findings_by_subject
+from gateway.carbon.calendar import day_start_ms, local_day
 from gateway.registry.model import Device, Enterprise, Point
 from gateway.store.database import reading
 from gateway.store.schema import agent_status, set_aside
@@ -221,7 +221,7 @@ def _set_aside(engine: Engine, enterprise: str, since_ms: int) -> list[SetAsideI
             table.c.sender,
             table.c.reason,
             func.count().label("messages"),
-            func.sum(table.c.count).label("readings"),
+            func.sum(table.c["count"]).label("readings"),
             func.max(table.c.received_at_ms).label("newest_ms"),
             func.max(table.c.id).label("newest_id"),
         )

@@ -14,7 +14,8 @@ import numpy as np
 
 from collectors.clock import HOUR_MS
 from collectors.reading import Float64s
-from gateway.registry.model import Enterprise, Park, Registry
+from gateway.carbon.activities import ACTIVITIES
+from gateway.registry.model import Enterprise, Park, Point, Registry
 from gateway.store.timeseries import TimeSeriesStore
 
 LOAD_STEP_MS = 15 * 60_000
@@ -84,31 +85,38 @@ def _feeders(enterprises: Sequence[Enterprise]) -> tuple[list[_Feeder], list[_Fe
     for enterprise in enterprises:
         power_points = {point.device: point for point in enterprise.points() if point.quantity == "power"}
         seen: set[str] = set()
-        for feeder, device in _electric_feeds(enterprise):
-            if device not in power_points:
-                counters.append(feeder)
-            elif device not in seen:
-                seen.add(device)
-                gauges.append(_Feeder(enterprise.id, power_points[device].point_id, abs(feeder.share)))
+        for point, share in _electric_feeds(enterprise):
+            power = power_points.get(point.device)
+            if power is None:
+                counters.append(_Feeder(enterprise.id, point.point_id, share))
+            elif point.device not in seen:
+                seen.add(point.device)
+                # Power has a sign of its own: below zero while the plant gives.
+                own = -share if point.quantity.startswith("energy_export") else share
+                gauges.append(_Feeder(enterprise.id, power.point_id, own))
     return gauges, counters
 
 
 def _counters(enterprise: Enterprise) -> list[_Feeder]:
-    return [feeder for feeder, _ in _electric_feeds(enterprise)]
+    return [_Feeder(enterprise.id, point.point_id, share) for point, share in _electric_feeds(enterprise)]
 
 
-def _electric_feeds(enterprise: Enterprise) -> list[tuple[_Feeder, str]]:
-    """Points that feed the enterprise's electricity sources, exported energy with a minus, each with its device."""
+def _electric_feeds(enterprise: Enterprise) -> list[tuple[Point, float]]:
+    """Points that make up the enterprise's exchange with the grid, each with its net share.
+
+    A sub-meter that one source takes off and another counts (incomer − line, and the line itself) nets to nothing: it
+    lies behind the incomer. Exported energy counts with a minus.
+    """
     points = {(point.device, point.id): point for point in enterprise.points()}
-    feeds: list[tuple[_Feeder, str]] = []
+    shares: dict[tuple[str, str], float] = {}
     for source in enterprise.sources:
-        if not source.activity.startswith("electricity."):
+        kind = ACTIVITIES.get(source.activity)
+        if kind is None or kind.calculation not in ("grid", "green"):
             continue
-        sign = -1.0 if source.activity.endswith("exported") else 1.0
         for feed in source.feeds:
-            point = points[feed.device, feed.point]
-            feeds.append((_Feeder(enterprise.id, point.point_id, sign * float(feed.share)), feed.device))
-    return feeds
+            key = feed.device, feed.point
+            shares[key] = shares.get(key, 0.0) + kind.sign * float(feed.share)
+    return [(points[key], share) for key, share in shares.items() if share]
 
 
 def _add_gauges(

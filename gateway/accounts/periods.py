@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo
 
-from collectors.clock import from_ms, to_ms
+from gateway.carbon.calendar import FIRST_YEAR, LAST_YEAR, day_start_ms
 
 Kind = Literal["day", "month", "quarter", "year"]
-
-FIRST_YEAR, LAST_YEAR = 1990, 2200  # outside of it a period is a slip of the pen
 
 _SHAPES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("day", re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)),
@@ -50,8 +47,8 @@ def parse_period(text: str) -> Period:
             start, end = _range(kind, numbers)
         except ValueError as error:
             raise ValueError(f"{text!r} is no {kind} of the calendar: {error}") from error
-        if not FIRST_YEAR <= start.year <= LAST_YEAR:
-            raise ValueError(f"{text!r} is outside the years {FIRST_YEAR} to {LAST_YEAR}")
+        if not FIRST_YEAR <= start.year < LAST_YEAR:  # outside of it a period is a slip of the pen
+            raise ValueError(f"{text!r} is outside the years {FIRST_YEAR} to {LAST_YEAR - 1}")
         return Period(text, kind, start, end)
     raise ValueError(
         f"{text!r} is no period: write a day 2026-10-05, a month 2026-10, a quarter 2026-Q4 or a year 2026"
@@ -82,13 +79,3 @@ def month_of(day: date) -> Period:
     """The calendar month that a day lies in."""
     start = day.replace(day=1)
     return Period(f"{start:%Y-%m}", "month", start, months_after(start, 1))
-
-
-def day_start_ms(day: date, timezone: str) -> int:
-    """The instant a local day begins."""
-    return to_ms(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)))
-
-
-def local_day(at_ms: int, timezone: str) -> date:
-    """The local day an instant lies in."""
-    return from_ms(at_ms).astimezone(ZoneInfo(timezone)).date()

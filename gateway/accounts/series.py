@@ -13,7 +13,7 @@ import msgspec
 from collectors.clock import HOUR_MS
 from collectors.quantities import QUANTITIES
 from gateway.accounts.documents import instant
-from gateway.accounts.periods import local_day
+from gateway.carbon.calendar import local_day
 from gateway.registry.model import Point
 from gateway.store.timeseries import TimeSeriesStore, UsageColumns
 
@@ -91,7 +91,7 @@ def usage_of(
 ) -> UsageDocument:
     """Usage by hour, or by local day."""
     columns = timeseries.usage([point.point_id], *window_ms)
-    items = _hours(columns) if step == "hour" else _days(columns, timezone)
+    items = hours_of(columns) if step == "hour" else _days(columns, timezone)
     more = len(items) > limit
     return UsageDocument(
         enterprise=enterprise,
@@ -104,7 +104,8 @@ def usage_of(
     )
 
 
-def _hours(columns: UsageColumns) -> list[UsageItem]:
+def hours_of(columns: UsageColumns) -> list[UsageItem]:
+    """One item per stored hour."""
     rows = zip(
         columns.hour_ms.tolist(),
         columns.amount_u.tolist(),

@@ -154,6 +154,24 @@ def entries_after(
     return found[:limit]
 
 
+def entries_before(
+    engine: Engine, enterprise: str, wanted: EntryFilter, before_seq: int | None, limit: int
+) -> list[EntryDocument]:
+    """Entries, newest first; reversals included."""
+    query = select(ledger_entries.c.seq).where(
+        ledger_entries.c.enterprise == enterprise,
+        ledger_entries.c.day >= wanted.start.isoformat(),
+        ledger_entries.c.day < wanted.end.isoformat(),
+    )
+    if before_seq is not None:
+        query = query.where(ledger_entries.c.seq < before_seq)
+    with reading(engine) as connection:
+        seqs = list(connection.execute(query.order_by(ledger_entries.c.seq.desc()).limit(limit)).scalars())
+        ledger = LedgerRepository(connection)
+        found = [ledger.entry(enterprise, seq) for seq in seqs]
+    return [entry_document(entry) for entry in found if entry is not None]
+
+
 def daily_sums(engine: Engine, enterprise: str, start: date, end: date) -> list[tuple[str, int, int]]:
     """(day, scope, grams CO2e) of the entries that stand: a reversal takes its entry back by its sign."""
     query = (

@@ -9,8 +9,9 @@ import msgspec
 
 from collectors.clock import to_ms
 from gateway.accounts.documents import Colour
-from gateway.accounts.periods import Period, day_start_ms, local_day, month_of, parse_period
+from gateway.accounts.periods import Period, month_of, parse_period
 from gateway.api.problem import ApiProblem
+from gateway.carbon.calendar import day_start_ms, local_day
 
 MAX_EPOCH_MS = 7_258_118_400_000  # the year 2200
 

@@ -47,7 +47,7 @@ class RecordsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     tags=("records",),
 )
 def add_records(enterprise: str) -> RecordsAnswer:
-    """Keep a list of records (or one record): {"id", "source" | "product" | "economic", "from", "to", "amount", "unit"}."""
+    """Keep a list of records, each {id, source or product or economic, from, to (exclusive), amount, unit, note}."""
     known = enterprise_or_404(enterprise)
     records, errors = check_records(_records(), known)
     if errors:

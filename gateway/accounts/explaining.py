@@ -1,0 +1,234 @@
+"""From a ledger entry back to the registers: entry → calculation → factors → hours → readings → register, or → records.
+
+Everything is looked up, nothing recomputed: the calculation is the entry's own, as it was booked. Hours and readings
+are those that stand now; if they changed since, the entry's digest no longer fits and `tanmai verify` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+from sqlalchemy import Engine
+
+from collectors.profile import MeterProfile
+from collectors.quantities import QUANTITIES
+from gateway.accounts.documents import EntryDocument, entry_document, instant
+from gateway.accounts.series import UsageItem, hours_of
+from gateway.carbon.calendar import day_window_ms
+from gateway.carbon.factors import FactorBook
+from gateway.carbon.model import Draft, Entry
+from gateway.registry.model import Enterprise, Feed, Point, Registry, Source
+from gateway.store.ledger_repository import LedgerRepository
+from gateway.store.records_repository import RecordsRepository
+from gateway.store.timeseries import ReadingColumns, TimeSeriesStore
+
+
+class FactorStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One number of the formula that was published somewhere."""
+
+    term: str
+    id: str
+    value: str
+    unit: str
+    edition: str
+    region: str
+    valid_from: str
+    valid_to: str
+    published_on: str
+    source: str
+    confidence: str
+
+
+class ReadingStep(msgspec.Struct, frozen=True, kw_only=True):
+    at: str
+    value: float
+    quality: int
+
+
+class RegisterStep(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in the instrument a value stands; `address` is 0-based, as it goes over the wire."""
+
+    profile: str
+    maker: str
+    model: str
+    function_code: int
+    address: int
+    dtype: str
+    word_order: str
+    scale: str
+    document: str
+
+
+class PointStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A point that feeds the source: its hours of the day and the readings that they were made of."""
+
+    point: str
+    share: str
+    quantity: str
+    unit: str | None
+    amount: float
+    hours: list[UsageItem]
+    readings: int
+    first: ReadingStep | None
+    last: ReadingStep | None
+    register: RegisterStep | None  # None = the point is described in the registry, not by a profile
+
+
+class RecordStep(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    start: str
+    end: str
+    amount: float
+    unit: str
+    note: str
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    entry: EntryDocument
+    reversed_by: str | None  # the entry that takes this one back; None = it stands, or is itself a reversal
+    timezone: str
+    window_from: str
+    window_to: str
+    calculation: dict[str, Any]
+    factors: list[FactorStep]
+    points: list[PointStep]
+    records: list[RecordStep]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where the causes of entries are looked up."""
+
+    engine: Engine
+    timeseries: TimeSeriesStore
+    registry: Registry
+    factors: FactorBook
+    profiles: Mapping[str, MeterProfile]
+
+
+def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation | None:
+    """The chain of causes; None if there is no such entry."""
+    ledger = LedgerRepository(archive.engine)
+    entry = ledger.entry(enterprise, seq)
+    registered = archive.registry.enterprises.get(enterprise)
+    if entry is None or registered is None:
+        return None
+    reversal = ledger.reversal_of(enterprise, seq)
+    timezone = archive.registry.park_of(enterprise).timezone
+    window_ms = day_window_ms(entry.draft.day, timezone)
+    source = registered.source(entry.draft.source)
+    return Explanation(
+        id=entry.id,
+        entry=entry_document(entry),
+        reversed_by=None if reversal is None else reversal.id,
+        timezone=timezone,
+        window_from=instant(window_ms[0]),
+        window_to=instant(window_ms[1]),
+        calculation=entry.draft.calculation,
+        factors=_factors(archive.factors, entry),
+        points=[] if source is None else _points(archive, registered, source, window_ms),
+        records=[] if source is None or not source.records else _records(archive.engine, entry.draft),
+    )
+
+
+def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:
+    """The published numbers of the formula, then those of its energy side."""
+    calculation = entry.draft.calculation
+    terms = [*calculation.get("terms", {}).items(), *calculation.get("energy", {}).get("terms", {}).items()]
+    steps = []
+    for name, term in terms:
+        factor = book.factors.get(term["factor"])
+        if factor is None:
+            continue  # a constant such as 44/12 stands in the calculation
+        steps.append(
+            FactorStep(
+                term=name,
+                id=factor.id,
+                value=term["value"],
+                unit=term["unit"],
+                edition=factor.edition,
+                region=factor.region,
+                valid_from=factor.valid_from.isoformat(),
+                valid_to=factor.valid_to.isoformat(),
+                published_on=factor.published_on.isoformat(),
+                source=factor.source,
+                confidence=factor.confidence,
+            )
+        )
+    return steps
+
+
+def _points(archive: Archive, enterprise: Enterprise, source: Source, window_ms: tuple[int, int]) -> list[PointStep]:
+    by_name = {(point.device, point.id): point for point in enterprise.points()}
+    profiles = {device.id: device.profile for device in enterprise.devices}
+    return [
+        _point(archive, feed, by_name[feed.device, feed.point], profiles[feed.device], window_ms)
+        for feed in source.feeds
+    ]
+
+
+def _point(archive: Archive, feed: Feed, point: Point, profile_id: str | None, window_ms: tuple[int, int]) -> PointStep:
+    usage = archive.timeseries.usage([point.point_id], *window_ms)
+    readings = archive.timeseries.read([point.point_id], *window_ms)
+    return PointStep(
+        point=f"{feed.device}.{feed.point}",
+        share=feed.share,
+        quantity=point.quantity,
+        unit=QUANTITIES[point.quantity].usage_unit,
+        amount=int(np.sum(usage.amount_u)) / 1_000_000,
+        hours=hours_of(usage),
+        readings=len(readings),
+        first=_reading(readings, 0),
+        last=_reading(readings, -1),
+        register=_register(archive.profiles.get(profile_id or ""), point),
+    )
+
+
+def _reading(readings: ReadingColumns, index: int) -> ReadingStep | None:
+    if not len(readings):
+        return None
+    return ReadingStep(
+        at=instant(int(readings.at_ms[index])),
+        value=float(readings.value[index]),
+        quality=int(readings.quality[index]),
+    )
+
+
+def _register(profile: MeterProfile | None, point: Point) -> RegisterStep | None:
+    spec = None if profile is None else profile.by_point.get(point.id)
+    if profile is None or spec is None:
+        return None
+    return RegisterStep(
+        profile=profile.id,
+        maker=profile.maker,
+        model=profile.model,
+        function_code=spec.function_code,
+        address=spec.address,
+        dtype=spec.dtype,
+        word_order=spec.word_order,
+        scale=str(spec.scale),
+        document=profile.source.document,
+    )
+
+
+def _records(engine: Engine, draft: Draft) -> list[RecordStep]:
+    records = RecordsRepository(engine).overlapping(
+        draft.enterprise, draft.source, draft.day, draft.day + timedelta(days=1)
+    )
+    return [
+        RecordStep(
+            id=record.record_id,
+            start=record.start_day.isoformat(),
+            end=record.end_day.isoformat(),
+            amount=record.amount_u / 1_000_000,
+            unit=record.unit,
+            note=record.note,
+        )
+        for record in records
+    ]

@@ -1,0 +1,149 @@
+"""The words for what the accounts name by code: stages, scopes, colours, states, bases. Chinese first; see languages.
+
+What stays true: a code without a word is shown as it is, so that a new one is seen and not lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask_babel import LazyString, get_locale
+from flask_babel import lazy_gettext as _
+
+from gateway.accounts.documents import Bilingual, Reasons
+from gateway.carbon.activities import ACTIVITIES
+
+STAGES: Mapping[str, LazyString] = {
+    "raw_material": _("原材料获取"),
+    "production": _("生产制造"),
+    "distribution": _("分销"),
+    "use": _("使用"),
+    "end_of_life": _("寿命末期"),
+}
+
+SCOPES: Mapping[str, LazyString] = {
+    "1": _("范围一 直接排放"),
+    "2": _("范围二 外购能源"),
+    "3": _("范围三 价值链"),
+}
+
+COLOURS: Mapping[str, LazyString] = {
+    "red": _("红"),
+    "orange": _("橙"),
+    "yellow": _("黄"),
+    "green": _("绿"),
+    "grey": _("灰"),
+}
+
+COLOUR_MEANINGS: Mapping[str, LazyString] = {
+    "red": _("远高于基准"),
+    "orange": _("高于基准"),
+    "yellow": _("接近基准"),
+    "green": _("优于基准"),
+    "grey": _("数据不足，未评级"),
+}
+
+STATES: Mapping[str, LazyString] = {
+    "live": _("在线"),
+    "late": _("迟到"),
+    "silent": _("无声"),
+    "never": _("从未上报"),
+}
+
+BASES: Mapping[str, LazyString] = {
+    "exact": _("年份与地区相符"),
+    "older_edition": _("暂用旧版因子"),
+    "regional_fallback": _("以上级地区代替"),
+    "supplier_specific": _("供应商提供"),
+    "measured": _("实测"),
+    "zero_with_evidence": _("有凭证计零"),
+}
+
+REASONS: Mapping[str, LazyString] = {
+    "automatic": _("自动入账"),
+    "late-data": _("迟到数据"),
+    "restated-factor": _("因子更新"),
+    "operator": _("人工更正"),
+}
+
+METRICS: Mapping[str, LazyString] = {
+    "carbon_intensity_product": _("单位产品碳排放"),
+    "carbon_intensity_output_value": _("单位产值碳排放"),
+    "carbon_intensity_added_value": _("单位增加值碳排放"),
+    "energy_intensity_product": _("单位产品能耗"),
+    "energy_intensity_output_value": _("单位产值能耗"),
+    "energy_intensity_added_value": _("单位增加值能耗"),
+}
+
+SEVERITIES: Mapping[str, LazyString] = {"info": _("提示"), "warning": _("注意"), "error": _("错误")}
+
+ROLES: Mapping[str, LazyString] = {
+    "admin": _("管理员"),
+    "park": _("园区"),
+    "platform": _("平台"),
+    "enterprise": _("企业"),
+    "device": _("设备"),
+}
+
+# Sections of GB/T 4754-2017 by the first two digits of its codes; the divisions that plants of a park are in.
+DIVISIONS: Mapping[str, LazyString] = {
+    "C13": _("农副食品加工业"),
+    "C14": _("食品制造业"),
+    "C17": _("纺织业"),
+    "C22": _("造纸和纸制品业"),
+    "C25": _("石油、煤炭及其他燃料加工业"),
+    "C26": _("化学原料和化学制品制造业"),
+    "C29": _("橡胶和塑料制品业"),
+    "C30": _("非金属矿物制品业"),
+    "C31": _("黑色金属冶炼和压延加工业"),
+    "C32": _("有色金属冶炼和压延加工业"),
+    "C33": _("金属制品业"),
+    "C34": _("通用设备制造业"),
+    "C38": _("电气机械和器材制造业"),
+    "C39": _("计算机、通信和其他电子设备制造业"),
+    "D44": _("电力、热力生产和供应业"),
+}
+
+
+def word(table: Mapping[str, LazyString], code: str) -> str:
+    """The word for a code, or the code itself."""
+    return str(table.get(code, code))
+
+
+def industry(code: str) -> str:
+    """The division that an industry code lies in, with the code."""
+    division = DIVISIONS.get(code[:3])
+    return code if division is None else f"{code} {division}"
+
+
+def in_language(name: Bilingual | None) -> str:
+    """A name in the language of the request."""
+    if name is None:
+        return ""
+    return name.en if is_english() else name.zh
+
+
+def activity(kind: str) -> str:
+    """What a source does, in words."""
+    known = ACTIVITIES.get(kind)
+    if known is None:
+        return kind
+    return known.en[:1].upper() + known.en[1:] if is_english() else known.zh
+
+
+def is_english() -> bool:
+    locale = get_locale()
+    return locale is not None and locale.language == "en"
+
+
+def letter(colour: str) -> str:
+    """The sign of a colour that needs no colour: its character, or in English its initial."""
+    if is_english():
+        return {"grey": "?"}.get(colour, colour[:1].upper())
+    return word(COLOURS, colour)
+
+
+def first(reasons: Reasons) -> str:
+    """The first reason in the language of the request."""
+    own = reasons.en if is_english() else reasons.zh
+    return own[0] if own else ""
