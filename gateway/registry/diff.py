@@ -28,17 +28,20 @@ def lines_between(old: Mapping[str, Any], new: Mapping[str, Any], path: str = ""
         elif key not in new:
             yield f"- {place}"
         elif old[key] != new[key]:
-            before, after = _by_id(old[key]), _by_id(new[key])
-            if isinstance(before, Mapping) and isinstance(after, Mapping):
-                yield from lines_between(before, after, place)
+            before, after = _parts(old[key]), _parts(new[key])
+            if before is None or after is None:
+                yield f"~ {place}: {_text(old[key])} -> {_text(new[key])}"
             else:
-                yield f"~ {place}: {_text(before)} -> {_text(after)}"
+                yield from lines_between(before, after, place)
 
 
-def _by_id(value: Any) -> Any:
-    if isinstance(value, list) and value and all(isinstance(item, dict) and "id" in item for item in value):
+def _parts(value: Any) -> Mapping[str, Any] | None:
+    """What a mapping, or a list of things with an id, consists of; None for a value that is compared whole."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list) and all(isinstance(item, dict) and "id" in item for item in value):
         return {item["id"]: item for item in value}
-    return {} if value == [] else value
+    return None
 
 
 def _shown(value: Any) -> str:

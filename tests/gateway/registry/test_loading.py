@@ -1,0 +1,254 @@
+"""A registry file is right, or refused with everything that is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import zip_longest
+from typing import get_args
+
+import pytest
+
+from collectors.errors import Problem
+from collectors.strict_yaml import parse
+from gateway.registry.checks import ENTERPRISE_CHECKS, PARK_CHECKS, Check, World
+from gateway.registry.file_shape import Stage
+from gateway.registry.knowledge import Knowledge
+from gateway.registry.loading import RegistryFile
+from gateway.registry.model import STAGES, Feed, Park, Registry
+from gateway.registry.place import Place
+
+Read = Callable[..., RegistryFile]
+Problems = Callable[..., list[Problem]]
+
+
+def test_profile_gives_points_limits_and_moduli(read: Read, good: str) -> None:
+    incomer, tenant, gas = read(good).enterprises[0].devices
+    assert [point.id for point in incomer.points] == ["energy_import", "energy_export", "power", "temperature"]
+    by_id = {point.id: point for point in incomer.points}
+    assert (by_id["energy_import"].modulus, by_id["energy_import"].rated_per_hour) == (42949672.96, 800)
+    assert (by_id["power"].modulus, by_id["power"].rated_per_hour) == (None, 800)
+    assert by_id["temperature"].rated_per_hour is None
+    assert [point.id for point in tenant.points] == ["energy_import", "power"]
+    assert (tenant.points[1].gap_max_s, tenant.points[1].rated_per_hour) == (60, 5.5)
+    assert [(point.id, point.quantity, point.modulus) for point in gas.points] == [
+        ("volume", "gas_volume", 1000000),
+        ("temperature", "temperature", None),
+    ]
+
+
+def test_feeds_carry_exact_signed_shares(read: Read, good: str) -> None:
+    grid = read(good).enterprises[0].source("grid-power")
+    assert grid is not None
+    assert grid.feeds == (
+        Feed("incomer-1", "energy_import", "1"),
+        Feed("tenant", "energy_import", "-1"),
+        Feed("tenant", "power", "-0.25"),
+        Feed("incomer-1", "power", "0.5"),
+    )
+
+
+def test_rest_of_the_file_is_what_it_says(read: Read, good: str) -> None:
+    file = read(good)
+    plant, empty = file.enterprises
+    assert [park.id for park in file.parks] == ["quanzhou-demo"]
+    assert (plant.method.electricity, plant.method.gwp, plant.consents) == ("provincial", "ar6", ("platform",))
+    clay, green = plant.source("clay"), plant.source("green-power")
+    assert clay is not None and green is not None
+    assert (clay.records, clay.unit) == (True, "t")
+    assert (green.evidence[0].valid_to, green.category, green.factor) == ("2027-01-01", 2, "grid.green")
+    assert plant.replacements[0].at_ms == datetime(2026, 10, 3, tzinfo=UTC).timestamp() * 1000
+    assert (empty.method.electricity, empty.rating_policy, empty.devices) == ("national", "four-colour-demo", ())
+
+
+def test_empty_file_says_nothing(read: Read) -> None:
+    assert read("") == RegistryFile()
+
+
+# text of the good file -> what replaces it, in which key, and a piece of the message
+FAULTS = [
+    ("region: fujian", "region: fujian, colour: red", "parks[0].colour", "unknown key"),
+    ("Asia/Shanghai", "Asia/Atlantis", "parks[0].timezone", "unknown time zone"),
+    ("Asia/Shanghai", "../etc", "parks[0].timezone", "unknown time zone"),
+    ("area_km2: 1.8", "area_km2: 0", "parks[0].area_km2", "above 0"),
+    ("{id: quanzhou-demo", "{id: quanzhou/demo", "parks[0].id", "an id is"),
+    ("M00000000L", "M00000000M", "enterprises[0].id", "should be L"),
+    ("- id: 91350500M00000001P", "- id: 91350500M00000000L", "enterprises[1].id", "twice"),
+    (
+        "park: quanzhou-demo\n  industry: C3071",
+        "park: nowhere\n  industry: C3071",
+        "enterprises[0].park",
+        "unknown park",
+    ),
+    ("C3071", "3071", "enterprises[0].industry", "GB/T 4754"),
+    ("gwp: ar6", "gwp: ar4", "enterprises[0].method.gwp", "one of ar5, ar6"),
+    ("rating_policy: four-colour-demo", "rating_policy: x", "enterprises[0].rating_policy", "four-colour-demo"),
+    ("{id: edge-1}", "{id: edge 1}", "enterprises[0].agents[0].id", "an id is"),
+    ("{id: edge-1}", "{id: edge-1}, {id: edge-1}", "enterprises[0].agents[1].id", "twice"),
+    ("{id: tenant,", "{id: incomer-1,", "enterprises[0].devices[1].id", "twice"),
+    ("{id: tenant,", "{id: -tenant,", "enterprises[0].devices[1].id", "an id is"),
+    ("profile: meter, rated", "profile: moter, rated", "enterprises[0].devices[0].profile", "known are meter"),
+    ("rated_power_kw: 800", "rated_power_kw: -1", "enterprises[0].devices[0].rated_power_kw", "above 0"),
+    (
+        "points: [energy_import,",
+        "points: [energy,",
+        "enterprises[0].devices[1].points[0]",
+        "the profile has no point energy",
+    ),
+    (
+        "{id: power, gap",
+        "{id: power, quantity: voltage, gap",
+        "enterprises[0].devices[1].points[1].quantity",
+        "not voltage",
+    ),
+    ("gap_max_s: 60", "gap_max_s: 0", "enterprises[0].devices[1].points[1].gap_max_s", "above 0"),
+    ("rated_per_hour: 5.5", "rated_per_hour: 0", "enterprises[0].devices[1].points[1].rated_per_hour", "above 0"),
+    ("quantity: gas_volume", "quantity: gas", "enterprises[0].devices[2].points[0].quantity", "unknown quantity gas"),
+    ("modulus: 1000000", "modulus: 0", "enterprises[0].devices[2].points[0].modulus", "above 0"),
+    (
+        "{id: temperature}",
+        "{id: temperature, modulus: 5}",
+        "enterprises[0].devices[2].points[1].modulus",
+        "only counters",
+    ),
+    ("{id: temperature}", "{id: volume}", "enterprises[0].devices[2].points[1].quantity", "unknown quantity volume"),
+    (", {id: temperature}]}", "]}\n  - {id: bare}", "enterprises[0].devices[3]", "has no points"),
+    ("activity: fuel.natural_gas", "activity: fuel.magic", "enterprises[0].sources[2].activity", "unknown activity"),
+    ("scope: 1,", "scope: 4,", "enterprises[0].sources[2].scope", "one of 1, 2, 3"),
+    ("stage: raw_material", "stage: raw", "enterprises[0].sources[3].stage", "raw_material"),
+    ("category: 2", "category: 7", "enterprises[0].sources[1].category", "1, 2, 3, 4, 5, 6"),
+    ("[gas-1.volume]", "[gas-2.volume]", "enterprises[0].sources[2].from[0]", "unknown device gas-2"),
+    ("[gas-1.volume]", "[gas-1.flow]", "enterprises[0].sources[2].from[0]", "it has volume, temperature"),
+    ("[gas-1.volume]", "[gas-1]", "enterprises[0].sources[2].from[0]", "device.point"),
+    ("[gas-1.volume]", "[gas-1.temperature]", "enterprises[0].sources[2].from[0]", "cannot be summed"),
+    ("[gas-1.volume]", "[incomer-1.power]", "enterprises[0].sources[2].from[0]", "measures kWh"),
+    ("[gas-1.volume]", "[gas-1.volume, -gas-1.volume]", "enterprises[0].sources[2].from[1]", "twice"),
+    ("[gas-1.volume]", "[gas-1.volume], unit: Nm3", "enterprises[0].sources[2].from[0]", "this source is in Nm3"),
+    ("from: [gas-1.volume]", "records: false", "enterprises[0].sources[2]", "by one of them"),
+    ("from: [gas-1.volume]", "from: [gas-1.volume], records: true", "enterprises[0].sources[2]", "by one of them"),
+    ("records: true}", "from: [gas-1.volume]}", "enterprises[0].sources[3].from", "never from a meter"),
+    ("records: true}", "records: true, unit: kWh}", "enterprises[0].sources[3].unit", "takes t, kg"),
+    ("share: 0.25", "share: 1.25", "enterprises[0].sources[0].from[2]", "at most 1"),
+    ("share: 0.25", "share: -0.25", "enterprises[0].sources[0].from[2]", "sign: -1"),
+    ("sign: -1", "sign: 2", "enterprises[0].sources[0].from[2].sign", "one of 1, -1"),
+    ("kind: certificate", "kind: promise", "enterprises[0].sources[1].evidence[0].kind", "certificate"),
+    (
+        "valid_to: 2027-01-01",
+        "valid_to: 2026-01-01",
+        "enterprises[0].sources[1].evidence[0].valid_to",
+        "after valid_from",
+    ),
+    ("{id: tile, unit: m2,", "{id: tile, unit: '',", "enterprises[0].products[0].unit", "1 to 16"),
+    ("{device: gas-1, at", "{device: gas-9, at", "enterprises[0].replacements[0].device", "unknown device"),
+    ("at: 2026-10-03T08:00:00+08:00", "at: 2026-10-03T08:00:00", "enterprises[0].replacements[0].at", "with zone"),
+    ("final: {volume", "final: {flow", "enterprises[0].replacements[0]", "the same points"),
+    (
+        "final: {volume: 88123.4}, initial: {volume: 0.2}",
+        "final: {temperature: 1}, initial: {temperature: 0}",
+        "enterprises[0].replacements[0].final.temperature",
+        "no counter",
+    ),
+]
+
+
+@pytest.mark.parametrize(("was", "becomes", "key", "says"), FAULTS)
+def test_fault_is_reported_at_its_line_and_key(
+    problems: Problems, good: str, was: str, becomes: str, key: str, says: str
+) -> None:
+    assert was in good
+    text = good.replace(was, becomes, 1)
+    found = {problem.key: problem for problem in problems(text)}
+    assert key in found
+    assert says in found[key].message
+    assert found[key].file == "plant.yaml"
+    pairs = zip_longest(text.splitlines(), good.splitlines())
+    line = next(number for number, (own, other) in enumerate(pairs, 1) if own != other)
+    assert abs(found[key].line - line) <= 1
+
+
+def test_all_faults_are_reported_at_once(problems: Problems, good: str) -> None:
+    """Faults of form and of sense, in one enterprise and in others: none hides another."""
+    text = good
+    for was, becomes in (
+        ("Asia/Shanghai", "Asia/Atlantis"),
+        ("M00000000L", "M00000000M"),
+        ("{id: edge-1}", "{id: edge-1, host: x}"),
+        ("rated_power_kw: 800", "rated_power_kw: much"),
+        ("modulus: 1000000", "modulus: -5"),
+        ("[gas-1.volume]", "[gas-7.volume]"),
+        ("activity: material.clay", "activity: material.gold"),
+        ("industry: C13", "industry: 13"),
+    ):
+        assert was in text
+        text = text.replace(was, becomes, 1)
+    assert {problem.key for problem in problems(text)} == {
+        "parks[0].timezone",
+        "enterprises[0].id",
+        "enterprises[0].agents[0].host",
+        "enterprises[0].devices[0].rated_power_kw",
+        "enterprises[0].devices[2].points[0].modulus",
+        "enterprises[0].sources[2].from[0]",
+        "enterprises[0].sources[3].activity",
+        "enterprises[1].industry",
+    }
+
+
+def test_broken_device_raises_no_false_alarm_about_what_refers_to_it(problems: Problems, good: str) -> None:
+    text = good.replace("{id: gas-1,", "{id: gas-1, colour: red,", 1)
+    assert [problem.key for problem in problems(text)] == ["enterprises[0].devices[2].colour"]
+
+
+@pytest.mark.parametrize(
+    "text", ["parks: 5", "enterprises: [5, x]", "parks: [[1]]", "enterprises: [{devices: [4]}]", "- 1"]
+)
+def test_any_other_form_is_refused_with_a_reason(problems: Problems, text: str) -> None:
+    assert problems(text)
+
+
+def test_park_of_the_stored_registry_may_be_named(read: Read, problems: Problems, good: str) -> None:
+    park = read(good).parks[0]
+    alone = "enterprises:" + good.partition("enterprises:")[2]
+    assert {problem.key for problem in problems(alone)} == {"enterprises[0].park", "enterprises[1].park"}
+    stored = Registry(1, {park.id: park}, {})
+    assert len(read(alone, stored).enterprises) == 2
+
+
+def test_retired_needs_no_more_than_its_id(read: Read) -> None:
+    file = read("parks: [{id: old, retired: true}]\nenterprises: [{id: 91350500M00000000L, retired: true}]")
+    assert (file.retired_parks, file.retired_enterprises) == ({"old"}, {"91350500M00000000L"})
+    assert (file.parks, file.enterprises) == ((), ())
+
+
+def test_retired_park_cannot_be_named(problems: Problems) -> None:
+    stored = Registry(1, {"old": Park("old", None, "fujian", "Asia/Shanghai")}, {})  # type: ignore[arg-type]
+    text = """
+parks: [{id: old, retired: true}]
+enterprises: [{id: 91350500M00000000L, name: {zh: a, en: a}, park: old, industry: C13}]
+"""
+    assert [problem.key for problem in problems(text, stored)] == ["enterprises[0].park"]
+
+
+def test_retired_with_other_keys_is_a_slip(problems: Problems) -> None:
+    assert [problem.key for problem in problems("parks: [{id: old, retired: true, region: fujian}]")] == [
+        "parks[0].region"
+    ]
+
+
+def test_stages_of_file_and_model_are_the_same() -> None:
+    assert get_args(Stage) == STAGES
+
+
+@pytest.mark.parametrize(
+    ("check", "list_key"),
+    [*((check, "parks") for check in PARK_CHECKS), *((check, "enterprises") for check in ENTERPRISE_CHECKS)],
+)
+def test_every_check_catches_a_planted_fault_and_passes_the_good_file(
+    knowledge: Knowledge, good: str, check: Check, list_key: str
+) -> None:
+    world = World(knowledge, frozenset({"quanzhou-demo"}))
+
+    def caught(text: str) -> list[Problem]:
+        return [problem for place in Place(parse(text)).items(list_key) for problem in check(place, world)]
+
+    assert caught(good) == []
+    assert any(caught(good.replace(was, becomes, 1)) for was, becomes, _, _ in FAULTS)
