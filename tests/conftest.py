@@ -28,7 +28,7 @@ def free_port() -> Callable[[], int]:
 
 
 class Mosquitto:
-    """A real mosquitto on a free loopback port, with persistence, so that a kill and restart shows what survives.
+    """A real mosquitto on a free loopback port. It saves its state every second: a kill shows what survives that.
 
     `extra` is appended to its configuration; without it everybody may do everything.
     """
@@ -53,7 +53,7 @@ class Mosquitto:
         config = self.directory / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} 127.0.0.1\npersistence true\npersistence_location {self.directory}/\n"
-            f"autosave_interval 1\nautosave_on_changes true\nmax_inflight_messages 1000\nmax_queued_messages 0\n"
+            f"autosave_interval 1\nmax_inflight_messages 1000\nmax_queued_messages 0\n"
             f"log_dest file {self.directory}/mosquitto.log\n{self.extra}\n"
         )
         # Started by root, mosquitto would become the user `mosquitto`, which cannot write here.
