@@ -60,6 +60,11 @@ _ADVICE = {
     429: "the server is overloaded",
 }
 
+# Where servers say their version: all generations at /ping, 2.x also at /health, look-alikes such as VictoriaMetrics
+# (writes only) at /query.
+_PROBES = ("/ping", "/health", "/query?q=SHOW+DATABASES")
+_FORM = "application/x-www-form-urlencoded"
+
 Row = TypeVar("Row")
 
 
@@ -151,12 +156,11 @@ class InfluxServer:
 
     def version(self) -> str:
         """What the server calls itself, such as 1.6.7~rc0 or 2.7.11; asks it every time."""
-        version = ""
-        for path in ("/ping", "/health"):
-            version = version or _version_of(self._exchange("GET", path))
-        if not version:
-            raise StoreUnavailable(f"{self._address.base} answers, but not as InfluxDB does: check TANMAI_TIMESERIES")
-        return version
+        for probe in _PROBES:
+            version = _version_of(self._exchange("GET", probe))
+            if version:
+                return version
+        raise StoreUnavailable(f"{self._address.base} answers, but not as InfluxDB does: check TANMAI_TIMESERIES")
 
     def write(self, lines: bytes) -> None:
         """Line protocol with times in milliseconds; the server has confirmed every line on return."""
@@ -176,12 +180,13 @@ class InfluxServer:
         form = {"q": influxql, "epoch": "ms", "chunked": "true", "chunk_size": str(ROWS_PER_CHUNK)}
         body = urlencode({**self._address.database, **form}).encode()
         with self._translated():
-            response = self._send("POST", "/query", body, "application/x-www-form-urlencoded", streamed=True)
+            response = self._send("POST", "/query", body, _FORM, streamed=True)
             try:
+                self._raise_for_status(response)
                 for line in response:
                     yield from self._series(line, _Answer[row])
             finally:
-                response.drain_conn()
+                response.drain_conn()  # what is left of an answer given up would be taken for the next one
                 response.release_conn()
 
     def close(self) -> None:
@@ -203,10 +208,9 @@ class InfluxServer:
         name = self._address.database["db"].replace("\\", "\\\\").replace('"', '\\"')
         body = urlencode({"q": f'CREATE DATABASE "{name}"'}).encode()
         with self._translated():
-            response = self._send("POST", "/query", body, "application/x-www-form-urlencoded")
-        # A user without the right to create may still write into what an administrator made.
-        if response.status >= 500:
-            raise self._trouble(response.status, response.data)
+            # Whatever it answers: a user who may not create may still write into what an administrator made, and if
+            # the database is missing or the password wrong, the next call says so.
+            self._send("POST", "/query", body, _FORM)
 
     def _series(self, line: bytes, shape: Any) -> list[Series[Any]]:
         answer = _decode(line, shape)
@@ -217,18 +221,20 @@ class InfluxServer:
 
     def _exchange(self, method: str, target: str, body: bytes = b"") -> urllib3.BaseHTTPResponse:
         with self._translated():
-            return self._send(method, target, body, "text/plain; charset=utf-8")
+            response = self._send(method, target, body, "text/plain; charset=utf-8")
+            self._raise_for_status(response)
+            return response
 
     def _send(
         self, method: str, target: str, body: bytes, content_type: str, streamed: bool = False
     ) -> urllib3.BaseHTTPResponse:
         headers = {**self._headers, "Content-Type": content_type}
-        response = self._pool.request(
-            method, self._address.base + target, body=body, headers=headers, preload_content=not streamed
-        )
+        url = self._address.base + target
+        return self._pool.request(method, url, body=body, headers=headers, preload_content=not streamed)
+
+    def _raise_for_status(self, response: urllib3.BaseHTTPResponse) -> None:
         if response.status >= 300:
             raise self._trouble(response.status, response.data)
-        return response
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
