@@ -15,9 +15,6 @@ class RegistryDiff:
     version: int  # of the registry after the change; of the registry as it stands for a dry run or without change
     lines: tuple[str, ...]
 
-    def __bool__(self) -> bool:
-        return bool(self.lines)
-
 
 def lines_between(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """Compare two documents key by key; lists of things with an id are compared by id."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
 from collectors.errors import ConfigurationError
 from gateway.access import ROLES, Access
-from gateway.store.database import open_database, reading
+from gateway.store.database import reading
 from gateway.store.token_repository import TokenRepository
 
 PLANT = "91350500M00000000L"
@@ -22,13 +20,6 @@ SUBJECTS = {
     "platform": "finance",
     "admin": "",
 }
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'tanmai.sqlite'}")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

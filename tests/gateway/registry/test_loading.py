@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from collectors.errors import Problem
 from collectors.strict_yaml import parse
+from gateway.registry import file_shape
 from gateway.registry.checks import ENTERPRISE_CHECKS, PARK_CHECKS, Check, World
 from gateway.registry.file_shape import Stage
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.loading import RegistryFile
-from gateway.registry.model import STAGES, Feed, Park, Registry
+from gateway.registry.model import STAGES, Feed, Name, Park, Registry
 from gateway.registry.place import Place
 
 Read = Callable[..., RegistryFile]
@@ -252,3 +255,17 @@ def test_every_check_catches_a_planted_fault_and_passes_the_good_file(
 
     assert caught(good) == []
     assert any(caught(good.replace(was, becomes, 1)) for was, becomes, _, _ in FAULTS)
+
+
+def test_documented_example_is_right_and_every_key_is_documented(read: Read, knowledge: Knowledge) -> None:
+    text = Path(__file__).parents[3].joinpath("docs", "registry.md").read_text(encoding="utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0].replace("eastron-sdm630", "meter")
+    assert len(read(example).enterprises[0].sources) == 3
+    keys = {
+        f.metadata.get("key", f.name)
+        for shape in vars(file_shape).values()
+        if is_dataclass(shape) and shape is not Name
+        for f in fields(shape)
+    }
+    assert len(keys) > 40
+    assert [key for key in sorted(keys) if key not in text] == []

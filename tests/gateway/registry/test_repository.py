@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -20,18 +19,11 @@ from gateway.registry.knowledge import Knowledge
 from gateway.registry.loading import RegistryFile
 from gateway.registry.model import Feed
 from gateway.registry.repository import RegistryRepository
-from gateway.store.database import open_database, reading
+from gateway.store.database import reading
 from gateway.store.schema import registry_versions
 
 PLANT, EMPTY = "91350500M00000000L", "91350500M00000001P"
 Read = Callable[..., RegistryFile]
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'tanmai.sqlite'}")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture
