@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from collectors.driver import PolledDevice
+from collectors.driver import ERROR_KINDS, PolledDevice
 from collectors.errors import StoreUnavailable
 from collectors.reading import Reading
 from edge_agent.buffer import Buffer
@@ -79,6 +79,7 @@ class EdgeAgent:
         self._disk_problem = ""
         self._disk_retry_ms = 0
         self._connections = 0  # as the publisher counted them when we last looked
+        self._line_problem = ""
         self._status_due_ms = 0
         self.status = b""  # the newest status document
         self.farewell = offline("failed")  # the last one, after `stop`
@@ -113,7 +114,10 @@ class EdgeAgent:
             self._schedule.finished(poll.device, now_ms, answered=bool(result.readings) or not result.errors)
             self._health.polled(poll)
             for error in result.errors:
-                _log.debug("poll_error", device=poll.device, kind=error.kind, reason=str(error))
+                if error.error.__cause__ is not None and error.kind not in ERROR_KINDS.values():
+                    _log.error("driver_defect", reason=str(error), exc_info=error.error.__cause__)
+                else:
+                    _log.debug("poll_error", device=poll.device, kind=error.kind, reason=str(error))
             if not self._waiting:
                 self._waiting_since_ms = now_ms
             self._waiting.extend(result.readings)
@@ -160,16 +164,25 @@ class EdgeAgent:
 
     def _send(self, now_ms: int) -> None:
         """What is due goes out, as far as the line takes it."""
-        if self._publisher.connections != self._connections:
-            self._connections = self._publisher.connections
-            self._buffer.connection_lost()
-            self._status_due_ms = now_ms
+        self._watch_line(now_ms)
         if not self._publisher.connected:
             return
         for batch in self._buffer.next_batches(now_ms):
             if not self._publisher.send(batch.payload):
                 break
             self._buffer.mark_sent(batch, now_ms)
+
+    def _watch_line(self, now_ms: int) -> None:
+        """Say when the line comes or goes; after a new connection everything unconfirmed may be sent again."""
+        if self._publisher.connections != self._connections:
+            self._connections = self._publisher.connections
+            self._buffer.connection_lost()
+            self._status_due_ms = now_ms
+            _log.info("connected", waiting_batches=self._buffer.stats().batches)
+        problem = self._publisher.problem
+        if problem and problem != self._line_problem:
+            _log.warning("no_connection", reason=problem, next="trying again; readings are kept on disk meanwhile")
+        self._line_problem = problem
 
     def _report(self, now_ms: int) -> None:
         """Renew the status document, and publish it if the line takes it."""

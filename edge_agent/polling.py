@@ -5,7 +5,8 @@ step only hands out polls and picks up what has come back.
 
 What stays true:
 - A bus runs at most one poll at a time; no queue can grow.
-- A defect in a driver (any exception) becomes a failed poll with its text; the bus goes on.
+- A defect in a driver (any exception) becomes a failed poll that carries it; the bus goes on. Workers do not even log,
+  so that nothing but the driver can fail in them.
 - `SynchronousPolling` does the same without threads, in order: the agent's steps are then repeatable to the bit.
 """
 
@@ -17,13 +18,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from collectors.clock import monotonic_s
 from collectors.driver import Driver, PolledDevice, PollError, PollResult
 from collectors.errors import InstrumentError
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ def poll_safely(driver: Driver, device: PolledDevice, now_ms: int) -> Poll:
     try:
         result = driver.poll(device, now_ms)
     except Exception as error:
-        _log.exception("driver_defect", device=device.id)
         defect = InstrumentError(f"the driver failed, please report this: {type(error).__name__}: {error}")
+        defect.__cause__ = error
         result = PollResult((), (PollError(device.id, device.points, defect),))
     return Poll(device.id, now_ms, result)

@@ -7,7 +7,8 @@ What stays true:
 - Nothing here is a promise: a batch counts as delivered when its receipt is taken from `receipts`, never by PUBACK.
 - Connected means that the broker accepted us *and* the subscription to receipts, so that no receipt passes us by.
 - Each connection is a new client without memory: what was on its way is sent again by the buffer, not by paho.
-- Callbacks never raise and never wait. A network thread that died anyway is noticed and replaced.
+- Callbacks never raise, wait or log: the agent's step does the talking. A network thread that died anyway is noticed,
+  and so is a broker that takes the connection and then says nothing.
 - After a failure the next attempt waits 1 s, doubled each time to at most `LONGEST_RECONNECT_S`, less up to half by
   chance, so that a park's agents do not come back in step.
 - Losing the connection publishes the last will: `status` says offline.
@@ -22,15 +23,16 @@ import queue
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
-import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from collectors.clock import monotonic_s
 from collectors.errors import WireError
 from collectors.wire import Receipt, decode_receipt
 
@@ -40,10 +42,9 @@ FIRST_RECONNECT_S = 1.0
 LONGEST_RECONNECT_S = 30.0
 KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 5.0
+WELCOME_TIMEOUT_S = 15.0  # from the TCP connection to the granted subscription
 WATCH_S = 0.2  # how often the network thread is looked at, and whether we are to stop
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +173,8 @@ class MqttPublisher:
         """Publish a last status, if the broker takes it in half the time, and end within `timeout_s`."""
         said = self._publish("status", farewell, retain=True)
         if said is not None:
-            try:
+            with suppress(RuntimeError, ValueError):  # the connection went meanwhile: the last will speaks for us
                 said.wait_for_publish(timeout_s / 2)
-            except (RuntimeError, ValueError) as error:
-                _log.debug("farewell_not_sent", reason=str(error))
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s / 2)
@@ -192,12 +191,15 @@ class MqttPublisher:
         """Connect, watch, wait, again. Ends with `close`."""
         attempt = 0
         while not self._stop.is_set():
-            link = _Link(self)
+            link = None
             try:
+                link = _Link(self)
                 link.run(self._stop)
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 self._lost(f"cannot reach {self._connection.url}: {error}")
-            attempt = 0 if link.stood else attempt + 1
+            except Exception as error:  # a defect must end this connection, not the thread that makes the next one
+                self._lost(f"the MQTT client failed, please report this: {type(error).__name__}: {error}")
+            attempt = 0 if link is not None and link.stood else attempt + 1
             self._stop.wait(reconnect_delay_s(max(attempt - 1, 0), self._chance()))
 
     def _stands(self, client: mqtt.Client) -> None:
@@ -205,23 +207,20 @@ class MqttPublisher:
             self._client = client
             self._connections += 1
             self._problem = ""
-        _log.info("connected", gateway=self._connection.url)
         self._wake()
 
     def _lost(self, reason: str) -> None:
         with self._lock:
             self._client = None
-            changed, self._problem = self._problem != reason, reason
-        if changed and not self._stop.is_set():
-            _log.warning("no_connection", reason=reason, next="trying again; readings are kept on disk meanwhile")
+            self._problem = reason
+        self._wake()
 
     def _receive(self, payload: bytes) -> None:
         try:
             self._receipts.put_nowait(decode_receipt(payload))
-        except (WireError, queue.Full) as error:
+        except (WireError, queue.Full):
             with self._lock:
                 self._dropped_receipts += 1
-            _log.warning("receipt_dropped", reason=str(error) or "too many at once", next="the batch is sent again")
         self._wake()
 
 
@@ -241,10 +240,12 @@ class _Link:
         client.connect(self._settings.host, self._settings.port, KEEPALIVE_S)
         client.loop_start()
         try:
+            give_up_s = monotonic_s() + WELCOME_TIMEOUT_S
             while not self._ended.wait(WATCH_S) and not stop.is_set():
                 if not self._network_thread_lives():
-                    self._owner._lost("the network thread ended unexpectedly")
-                    break
+                    self._end("the network thread ended unexpectedly")
+                elif not self.stood and monotonic_s() > give_up_s:
+                    self._end(f"the broker at {self._settings.url} takes the connection but does not answer")
         finally:
             client.disconnect()
             client.loop_stop()

@@ -120,6 +120,14 @@ def test_subscription_that_is_refused_is_no_connection(connect: Any, until: Unti
         broker.join()
 
 
+def test_broker_that_never_answers_is_given_up(connect: Any, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher_module, "WELCOME_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher = connect(f"mqtt://127.0.0.1:{server.getsockname()[1]}")
+        until(lambda: "does not answer" in publisher.problem)
+        assert not publisher.send(b"a batch")
+
+
 def test_last_will_says_offline_and_farewell_says_stopped(
     mosquitto: Any, connect: Any, gateway: Any, until: Until
 ) -> None:
@@ -144,6 +152,19 @@ def test_network_thread_that_died_is_noticed_and_replaced(
     client = publisher._client
     monkeypatch.setattr(client, "_thread_terminate", True)  # paho's thread ends; the socket stays open
     until(lambda: publisher.connections == 2)
+
+
+def test_defect_in_the_mqtt_client_does_not_end_the_supervisor(
+    mosquitto: Any, connect: Any, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any) -> None:
+        raise AttributeError("planted")
+
+    with monkeypatch.context() as planted:
+        planted.setattr(publisher_module.mqtt.Client, "loop_start", fail)
+        publisher = connect(mosquitto.url)
+        until(lambda: "AttributeError: planted" in publisher.problem)
+    until(lambda: publisher.connected)
 
 
 def test_close_is_quick_even_without_a_broker(connect: Any, free_port: Any) -> None:
