@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, select
+from sqlalchemy import Connection, Row, exists, func, select
 from sqlalchemy.exc import IntegrityError
 
 from collectors.errors import StoreRefused
@@ -31,6 +31,10 @@ CHUNK = 2_000  # entries held in memory while a chain is walked
 
 _DRAFT_FIELDS = tuple(field.name for field in dataclasses.fields(Draft))
 _table = ledger_entries.c
+_reversal = ledger_entries.alias("reversal").c
+_TAKEN_BACK = exists().where(_reversal.enterprise == _table.enterprise, _reversal.reverses == _table.seq)
+# Not `reverses IS NULL`: SQLite would then walk all of an enterprise's entries by that index in place of the few days.
+_NO_REVERSAL = func.coalesce(_table.reverses, 0) == 0
 
 
 class ChainMoved(StoreRefused):
@@ -79,14 +83,12 @@ class LedgerRepository:
 
     def standing(self, enterprise: str, sources: Collection[str] | None, start_day: date, end_day: date) -> list[Entry]:
         """Entries of start_day <= day < end_day that are neither reversals nor reversed, by seq; None = all sources."""
-        reversal = ledger_entries.alias("reversal")
-        taken_back = exists().where(and_(reversal.c.enterprise == _table.enterprise, reversal.c.reverses == _table.seq))
         query = select(ledger_entries).where(
             _table.enterprise == enterprise,
             _table.day >= start_day.isoformat(),
             _table.day < end_day.isoformat(),
-            _table.reverses.is_(None),
-            ~taken_back,
+            _NO_REVERSAL,
+            ~_TAKEN_BACK,
         )
         if sources is not None:
             query = query.where(_table.source.in_(sorted(sources)))

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Row, and_, exists, select, update
+from sqlalchemy import Connection, Row, exists, select, update
 
 from collectors.errors import StoreRefused
 from gateway.store.canonical_json import sha256_of
@@ -24,6 +24,10 @@ from gateway.store.schema import ratings, statements
 IDS_PER_QUERY = 500  # well under what SQLite and PostgreSQL take in one IN
 
 _table = statements.c
+_newer = statements.alias("newer").c
+_HAS_NEWER = exists().where(
+    _newer.enterprise == _table.enterprise, _newer.period == _table.period, _newer.version > _table.version
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +115,23 @@ class StatementsRepository:
         with reading(self._bind) as connection:
             return [_statement(row) for row in connection.execute(query.order_by(_table.version))]
 
+    def of_enterprise(self, enterprise: str) -> list[StoredStatement]:
+        """All versions of all months of an enterprise, oldest first."""
+        query = select(statements).where(_table.enterprise == enterprise).order_by(_table.period, _table.version)
+        with reading(self._bind) as connection:
+            return [_statement(row) for row in connection.execute(query)]
+
+    def open_ones(self) -> list[StoredStatement]:
+        """Versions that are open, by month and enterprise."""
+        query = select(statements).where(_table.status == "open").order_by(_table.period, _table.enterprise)
+        with reading(self._bind) as connection:
+            return [_statement(row) for row in connection.execute(query)]
+
     def page(
         self, period: str, limit: int, after: str = "", among: Collection[str] | None = None
     ) -> list[StoredStatement]:
         """The newest version of each enterprise above `after`, by enterprise; `among` None = of all enterprises."""
-        newer = statements.alias("newer")
-        has_newer = exists().where(
-            and_(
-                newer.c.enterprise == _table.enterprise,
-                newer.c.period == _table.period,
-                newer.c.version > _table.version,
-            )
-        )
-        query = select(statements).where(_table.period == period, ~has_newer).order_by(_table.enterprise)
+        query = select(statements).where(_table.period == period, ~_HAS_NEWER).order_by(_table.enterprise)
         found: list[StoredStatement] = []
         with reading(self._bind) as connection:
             if among is None:
