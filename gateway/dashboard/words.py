@@ -67,12 +67,8 @@ REASONS: Mapping[str, LazyString] = {
 }
 
 METRICS: Mapping[str, LazyString] = {
-    "carbon_intensity_product": _("单位产品碳排放"),
-    "carbon_intensity_output_value": _("单位产值碳排放"),
-    "carbon_intensity_added_value": _("单位增加值碳排放"),
-    "energy_intensity_product": _("单位产品能耗"),
-    "energy_intensity_output_value": _("单位产值能耗"),
-    "energy_intensity_added_value": _("单位增加值能耗"),
+    "carbon_intensity": _("碳排放强度"),
+    "energy_intensity": _("能耗强度"),
 }
 
 SEVERITIES: Mapping[str, LazyString] = {"info": _("提示"), "warning": _("注意"), "error": _("错误")}
