@@ -45,7 +45,9 @@ from gateway.store.line_protocol import (
 )
 from gateway.store.timeseries import DirtyHours, PointDirectory, ReadingColumns, UsageColumns
 
-POINTS_PER_QUERY = 200
+# InfluxDB 1.x weighs every series against every alternative of the condition: 25 to 50 points a query read fastest,
+# 200 take half as long again (measured with 1.6.7).
+POINTS_PER_QUERY = 50
 _NS_PER_MS = 1_000_000
 
 # Rows of an answer: time, then the fields in the order asked. A field is null where another program wrote only some.
