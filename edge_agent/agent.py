@@ -79,7 +79,7 @@ class EdgeAgent:
         self._disk_problem = ""
         self._disk_retry_ms = 0
         self._connections = 0  # as the publisher counted them when we last looked
-        self._line_problem = ""
+        self._line_problem = publisher.problem
         self._status_due_ms = 0
         self.status = b""  # the newest status document
         self.farewell = offline("failed")  # the last one, after `stop`

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from collectors.errors import ConfigurationError, Problem, StoreError, StoreUnav
 
 APPLICATION_ID = 0x54414E4D  # "TANM": tells our file from anybody else's
 SCHEMA_VERSION = 1
+LOCK_TRIES = 3
 _log = structlog.get_logger(__name__)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -131,20 +133,40 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
         raise ConfigurationError([Problem(message, str(path))])
 
 
+def is_in_use(path: Path) -> bool:
+    """Whether an agent holds this buffer now; raises StoreUnavailable if that cannot be seen."""
+    try:
+        with _lock_file(path).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise StoreUnavailable(f"{_lock_file(path)} cannot be read: {error}") from error
+    return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
 def _lock(path: Path) -> IO[str]:
     """Held while the buffer is open: two agents on one file would confirm each other's batches."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(path.name + ".lock").open("a")
+        file = _lock_file(path).open("a")
     except OSError as error:
         raise ConfigurationError([Problem(f"the buffer's folder cannot be written: {error}", str(path))]) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        message = "is in use by another running agent; stop that one or give buffer.path another name"
-        raise ConfigurationError([Problem(message, str(path))]) from error
-    return file
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            time.sleep(0.05)  # it may only be `is_in_use` looking, which takes no time
+    file.close()
+    message = "is in use by another running agent; stop that one or give buffer.path another name"
+    raise ConfigurationError([Problem(message, str(path))])
 
 
 def _move_aside(path: Path, now_ms: int) -> Path:

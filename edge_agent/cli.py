@@ -18,7 +18,9 @@ import click
 import msgspec
 import structlog
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.tree import Tree
 
 from collectors import clock
 from collectors.driver import Bus, PolledDevice
@@ -26,7 +28,8 @@ from collectors.drivers import open_driver
 from collectors.errors import ConfigurationError, StoreError
 from collectors.modbus.plan import cycle_s, plan_reads
 from collectors.reading import Quality, Reading
-from edge_agent.buffer import read_stats
+from edge_agent.buffer import BufferStats, read_stats
+from edge_agent.buffer_file import is_in_use
 from edge_agent.polling import Poll, poll_safely
 from edge_agent.running import StopMark, agent_devices, run_agent
 from edge_agent.settings import ConfiguredDevice, EdgeSettings, connection_of, load_settings
@@ -92,13 +95,11 @@ def check(path: Path) -> None:
     """Check the configuration and show how each device will be read. Connects to nothing."""
     settings = load_settings(path)
     connection = connection_of(settings)
-    console = Console()
-    console.print(_plan_table(settings))
-    for line in _bus_lines(settings):
-        console.print(line)
+    console = Console(highlight=False)
+    console.print(_plan_tree(settings))
     secret = "with a password" if connection.password else "without a password"
-    console.print(f"Gateway {connection.url} as {connection.username or 'nobody'}, {secret}.", highlight=False)
-    console.print(f"{path}: fine.", highlight=False)
+    console.print(f"Gateway {connection.url} as {connection.username or 'nobody'}, {secret}.")
+    console.print(f"{path}: fine.")
 
 
 @edge.command()
@@ -129,44 +130,53 @@ def read(path: Path, as_json: bool, names: tuple[str, ...]) -> None:
 @edge.command()
 @_config
 @_json
+@click.option("--running", is_flag=True, help="End with exit code 1 unless an agent is running.")
 @_friendly
-def status(path: Path, as_json: bool) -> None:
-    """Show the buffer, and what the running agent last said of itself."""
+def status(path: Path, as_json: bool, running: bool) -> None:
+    """Show the buffer, and what the agent last said of itself."""
     settings = load_settings(path)
     if not settings.buffer_path.exists():
         click.echo(f"There is no buffer at {settings.buffer_path} yet: the agent has not run.", err=True)
         sys.exit(FAILED)
     stats = read_stats(settings.buffer_path)
     document = _status_document(settings)
+    alive = is_in_use(settings.buffer_path)
     if as_json:
-        click.echo(msgspec.json.encode({"buffer": stats, "status": document}))
-        return
-    console = Console(highlight=False)
-    table = Table(title=f"Buffer {settings.buffer_path}", show_header=False)
+        click.echo(msgspec.json.encode({"running": alive, "buffer": stats, "status": document}))
+    else:
+        console = Console(highlight=False)
+        console.print(_buffer_table(settings, stats))
+        console.print("An agent is running." if alive else "No agent is running.")
+        if document is not None:
+            _print_agent(console, document)
+    if running and not alive:
+        sys.exit(FAILED)
+
+
+def _buffer_table(settings: EdgeSettings, stats: BufferStats) -> Table:
+    table = Table(title="Buffer", show_header=False)
+    table.add_row("file", str(settings.buffer_path))
     table.add_row("waiting for confirmation", f"{_count(stats.batches, 'batch')}, {_count(stats.readings, 'reading')}")
     table.add_row("size", f"{stats.payload_bytes / 2**20:.1f} of {settings.buffer_limits.max_bytes / 2**20:.0f} MiB")
     table.add_row("oldest", _time(stats.oldest_ms))
     table.add_row("set aside by the gateway", _count(stats.set_aside_batches, "batch"))
     table.add_row("dropped", f"{_count(stats.dropped_batches, 'batch')}, {_count(stats.dropped_readings, 'reading')}")
-    console.print(table)
-    if document is None:
-        console.print("No running agent has left a status yet.")
-    else:
-        _print_agent(console, document)
+    return table
 
 
 def _print_agent(console: Console, document: dict[str, Any]) -> None:
-    table = Table(title=f"Agent at {_time(document['at'])}")
+    table = Table(title=f"What the agent said at {_time(document['at'])}")
     for heading in ("device", "last seen", "polls", "errors", "last error"):
         table.add_column(heading)
     for name, device in document["devices"].items():
         errors = ", ".join(f"{kind} {count}" for kind, count in device["errors"].items()) or "none"
-        table.add_row(name, _time(device["last_seen_at"]), str(device["polls"]), errors, device["last_error"])
+        last_error = escape(device["last_error"])
+        table.add_row(name, _time(device["last_seen_at"]), str(device["polls"]), errors, last_error)
     console.print(table)
     receipt = document["gateway"]["last_receipt"]
     console.print(f"Last receipt: {_time(receipt['at']) + ', ' + receipt['status'] if receipt else 'none yet'}")
     for problem in document["problems"]:
-        console.print(f"[red]Problem:[/red] {problem}")
+        console.print(f"[red]Problem:[/red] {escape(problem)}")
 
 
 def _status_document(settings: EdgeSettings) -> dict[str, Any] | None:
@@ -234,18 +244,20 @@ def _quality(reading: Reading | None) -> str:
     return "no reading" if reading is None else Quality(reading.quality).name.lower()
 
 
-def _plan_table(settings: EdgeSettings) -> Table:
-    table = Table("device", "bus", "unit", "profile", title="What is read")
-    table.add_column("every", justify="right")
-    for heading in ("request", "points"):
-        table.add_column(heading)
-    for device in settings.devices:
-        section = device.section
-        first = (device.id, section.bus, str(section.unit), device.profile.id, f"{section.every_s:g} s")
-        for index, block in enumerate(plan_reads(device.registers, device.profile.timing)):
-            names = ", ".join(spec.point for spec in block.specs)
-            table.add_row(*(first if index == 0 else ("",) * len(first)), str(block), names)
-    return table
+def _plan_tree(settings: EdgeSettings) -> Tree:
+    """Bus, device, request, points."""
+    tree = Tree("What is read")
+    for bus, text in zip(settings.buses, _bus_lines(settings), strict=True):
+        branch = tree.add(text)
+        for device in settings.devices:
+            section = device.section
+            if section.bus != bus.id:
+                continue
+            title = f"{device.id}: unit {section.unit}, {device.profile.id}, every {section.every_s:g} s"
+            requests = branch.add(title)
+            for block in plan_reads(device.registers, device.profile.timing):
+                requests.add(f"{block}: {', '.join(spec.point for spec in block.specs)}")
+    return tree
 
 
 def _bus_lines(settings: EdgeSettings) -> list[str]:
@@ -255,7 +267,7 @@ def _bus_lines(settings: EdgeSettings) -> list[str]:
         own = [device for device in settings.devices if device.section.bus == bus.id]
         share = sum(_cycle_s(device) / device.section.every_s for device in own)
         warning = "" if share < 0.8 else " [red]Too much: read less often, fewer points, or use a second bus.[/red]"
-        text = f"Bus {bus.id} ({bus.driver}, {bus.host}:{bus.port}): {_count(len(own), 'device')}"
+        text = f"Bus {bus.id} ({bus.driver}, {escape(bus.host)}:{bus.port}): {_count(len(own), 'device')}"
         lines.append(f"{text}, busy about {share:.1%} of the time.{warning}")
     return lines
 

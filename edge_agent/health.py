@@ -78,7 +78,12 @@ class Health:
             device.failures_in_a_row += 1
         for error in poll.result.errors:
             device.errors[error.kind] += 1
-            device.last_error = str(error)[:MAX_TEXT]
+        if poll.result.errors:  # the first one is the cause of what follows
+            first = poll.result.errors[0]
+            points = (
+                first.points[0] if len(first.points) == 1 else f"{first.points[0]} and {len(first.points) - 1} more"
+            )
+            device.last_error = f"{points}: {first.error}"[:MAX_TEXT]
             device.last_error_ms = poll.started_ms
 
     def received(self, receipt: Receipt, now_ms: int) -> None:
