@@ -25,9 +25,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 LINE_NUMBERS = re.compile(r"\.(?:py|yaml|toml):\d+|#L\d+|\blines? \d+\b", re.IGNORECASE)
 # Places of one machine, hosts of package indexes, and words that mean nothing to a reader of the project.
-FORBIDDEN = re.compile(
-    r"(?<![\w.])/(?:work|farm|root)/|pypi\.org|registry\.npmjs|files\.pythonhosted|\.\./shared"
-)
+FORBIDDEN = re.compile(r"(?<![\w.])/(?:work|farm|root)/|pypi\.org|registry\.npmjs|files\.pythonhosted|\.\./shared")
 IMAGINARY = "acme"  # the maker of the meters that docs show how to add
 DOTTED = re.compile(r"(?:collectors|edge_agent|gateway)(?:\.\w+)+\Z")
 PATHS = re.compile(r"(?:collectors|edge_agent|gateway|config|tests|docs|deploy|scripts|requirements)/[\w./-]*[\w/]\Z")
