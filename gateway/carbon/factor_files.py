@@ -169,7 +169,7 @@ def _loaded(file: FactorFile, index: int, document: Document, problems: list[Pro
         published_on=file.published_on,
         value=value.value,
         unit=value.unit,
-        source=value.source or file.source,
+        source=file.source if value.source is None else value.source,
         edition=file.edition,
         confidence=value.confidence or file.confidence,
     )
