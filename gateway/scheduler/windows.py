@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from collectors.clock import HOUR_MS
 from collectors.reading import Int64s
+from gateway.carbon.usage import REACH
 from gateway.store.timeseries import DirtyHours, Int32s, ReadingColumns, UsageColumns
 
 Bools = npt.NDArray[np.bool_]
@@ -26,9 +27,6 @@ MAX_POINTS = 2_000  # of one window
 
 # Whole days: a run longer than this starts and ends on a UTC day, so that more points share a window.
 ALIGN_FROM_MS = DAY_MS
-
-REACH = 2  # neighbouring readings whose segments a reading can change
-CONTEXT = 2  # further readings that `usage_from` looks at to judge a fall
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +110,6 @@ def _nth(readings: ReadingColumns, point_id: Int32s, n: int) -> tuple[Int64s, Bo
     if not len(readings):
         return np.zeros(point_id.size, np.int64), has_any
     return readings.at_ms[place.clip(0, len(readings) - 1)], has_any
-
-
-def in_order(readings: ReadingColumns) -> ReadingColumns:
-    """Sorted by (point, time); of rows for one instant the last one stands."""
-    order = np.lexsort((readings.at_ms, readings.point_id))  # stable: keeps the order of arrival of equal rows
-    point_id, at_ms = readings.point_id[order], readings.at_ms[order]
-    last = np.ones(order.size, dtype=bool)
-    last[:-1] = (np.diff(point_id) != 0) | (np.diff(at_ms) != 0)
-    order = order[last]
-    return ReadingColumns(
-        readings.point_id[order], readings.at_ms[order], readings.value[order], readings.quality[order]
-    )
 
 
 def difference(stored: UsageColumns, fresh: UsageColumns) -> UsageColumns:

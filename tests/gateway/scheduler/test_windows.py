@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.clock import HOUR_MS
-from gateway.scheduler.windows import SPAN_MS, Reach, Window, difference, in_order, windows_of
+from gateway.carbon.usage import REACH
+from gateway.scheduler.windows import SPAN_MS, Reach, Window, difference, windows_of
 from gateway.store.timeseries import DirtyHours, ReadingColumns, UsageColumns
 
 START_MS = 1_700_000_000_000 // HOUR_MS * HOUR_MS
@@ -69,13 +70,13 @@ def test_one_late_reading_costs_one_hour_and_live_polling_one_window() -> None:
     ]
 
 
-def test_reach_goes_to_the_second_neighbour_on_both_sides() -> None:
+def test_reach_goes_to_the_last_neighbour_that_a_reading_can_change() -> None:
     window = Window((7, 8), START_MS, START_MS + HOUR_MS)
-    before = readings([(7, START_MS - hours * HOUR_MS + 1, 0.0) for hours in (4, 3, 2, 1)])
-    after = readings([(7, START_MS + hours * HOUR_MS + 1, 0.0) for hours in (5, 9, 11, 30)])
+    before = readings([(7, START_MS - hours * HOUR_MS + 1, 0.0) for hours in range(REACH + 3, 0, -1)])
+    after = readings([(7, START_MS + hours * 2 * HOUR_MS + 1, 0.0) for hours in range(1, REACH + 3)])
     reach = Reach.of(window, before, after)
     assert list(reach.rows()) == [
-        (7, START_MS - 2 * HOUR_MS, START_MS + 10 * HOUR_MS),
+        (7, START_MS - REACH * HOUR_MS, START_MS + (2 * REACH + 1) * HOUR_MS),
         (8, START_MS, START_MS + HOUR_MS),  # no neighbours: its own hours
     ]
 
@@ -84,12 +85,6 @@ def test_reach_with_one_neighbour_goes_to_that_one() -> None:
     window = Window((7,), START_MS, START_MS + HOUR_MS)
     reach = Reach.of(window, readings([(7, START_MS - 5 * HOUR_MS, 1.0)]), readings([]))
     assert list(reach.rows()) == [(7, START_MS - 5 * HOUR_MS, START_MS + HOUR_MS)]
-
-
-def test_of_two_readings_for_one_instant_the_last_stands() -> None:
-    ordered = in_order(readings([(2, 5, 1.0), (1, 9, 2.0), (2, 5, 3.0), (1, 3, 4.0)]))
-    assert ordered.point_id.tolist() == [1, 1, 2]
-    assert ordered.value.tolist() == [4.0, 2.0, 3.0]
 
 
 amounts = st.dictionaries(st.tuples(st.integers(1, 3), st.integers(0, 6)), st.integers(1, 5), max_size=12)

@@ -1,0 +1,202 @@
+"""The gateway's commands. Each is thin: it asks an operation, prints the answer, and chooses the exit code.
+
+Exit codes: 0 fine, 1 a check failed or the operation was refused, 2 usage or configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from collectors.errors import ConfigurationError
+from gateway import printing
+from gateway.control import OperationFailed, operations
+from gateway.settings import load_settings
+
+ROLES = ("all", "ingest", "web", "scheduler")
+TOKEN_ROLES = ("device", "enterprise", "park", "platform", "admin")
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+
+def _call(name: str, /, **arguments: Any) -> dict[str, Any]:
+    """Ask one operation; a refusal ends the command with its message and exit code 1."""
+    settings = load_settings(os.environ)
+    try:
+        with operations(settings) as call, err.status(f"{name.replace('_', ' ')} …"):
+            return call(name, **arguments)
+    except OperationFailed as error:
+        err.print(str(error), style="red", markup=False)
+        sys.exit(1)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+
+
+_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+
+
+def _print_json(answer: dict[str, Any]) -> None:
+    click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+
+
+@click.command()
+@click.option("--role", type=click.Choice(ROLES), default="all", show_default=True, help="Which part runs here.")
+def serve(role: str) -> None:
+    """Run the gateway until Ctrl-C or SIGTERM."""
+    from gateway.serving import run
+
+    run(load_settings(os.environ), role)
+
+
+@click.group()
+def registry() -> None:
+    """Parks, enterprises, devices, points, sources and products."""
+
+
+@registry.command("apply")
+@_file
+@click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
+def registry_apply(file: Path, dry_run: bool) -> None:
+    """Apply a registry file: all of it, or nothing if anything in it is wrong."""
+    answer = _call("registry_apply", text=_read(file), file=str(file), dry_run=dry_run)
+    printing.registry_diff(out, answer)
+
+
+@registry.command("show")
+@click.argument("enterprise", required=False)
+def registry_show(enterprise: str | None) -> None:
+    """Print what is registered, in the form of a registry file."""
+    click.echo(_call("registry_show", enterprise=enterprise)["text"], nl=False)
+
+
+@click.group()
+def token() -> None:
+    """Tokens: who may post, read and operate."""
+
+
+@token.command("create")
+@click.argument("role", type=click.Choice(TOKEN_ROLES))
+@click.argument("subject", default="")
+def token_create(role: str, subject: str) -> None:
+    """Make a token; it is shown once and only its hash is kept.
+
+    SUBJECT: device ENTERPRISE/AGENT, enterprise ENTERPRISE, park PARK, platform its name, admin nothing.
+    """
+    click.echo(_call("token_create", role=role, subject=subject)["token"])
+
+
+@token.command("list")
+def token_list() -> None:
+    """List tokens; secrets are not known here."""
+    printing.tokens(out, _call("token_list"))
+
+
+@token.command("revoke")
+@click.argument("token_id")
+def token_revoke(token_id: str) -> None:
+    """Revoke a token by its id, at once."""
+    _call("token_revoke", id=token_id)
+    out.print(f"{token_id} is revoked", markup=False)
+
+
+@click.group()
+def records() -> None:
+    """Activity records: production output, purchases and other figures from business systems."""
+
+
+@records.command("import")
+@_file
+@click.option("--enterprise", required=True, help="Unified Social Credit Code.")
+def records_import(file: Path, enterprise: str) -> None:
+    """Import records from JSON or CSV: all of them, or none if any is wrong."""
+    from gateway.record_files import read_records
+
+    answer = _call("records_import", enterprise=enterprise, records=read_records(file))
+    out.print(f"{answer['added']} records added, {answer['unchanged']} were there already")
+
+
+@click.group()
+def ingest() -> None:
+    """What came in."""
+
+
+@ingest.command("set-aside")
+@click.option("--enterprise", help="Only this enterprise.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--after", default=0, help="Go on after this id.")
+@click.option("--show", "entry", type=int, help="Print the bytes of one of them.")
+def ingest_set_aside(enterprise: str | None, limit: int, after: int, entry: int | None) -> None:
+    """List readings and messages that were set aside, in the order they came, each with its reason."""
+    if entry is not None:
+        click.echo(_call("set_aside_show", id=entry)["payload"])
+        return
+    printing.set_aside(out, _call("set_aside_list", enterprise=enterprise, limit=limit, after=after))
+
+
+@click.command()
+@click.option("--until", help="Take this for now: a time with zone, such as 2026-11-01T00:10:00+08:00.")
+@_json
+def rollup(until: str | None, as_json: bool) -> None:
+    """Do everything that is due, once, and say what was done."""
+    answer = _call("rollup", until=until)
+    _print_json(answer) if as_json else printing.rollup(out, answer)
+
+
+@click.command()
+@click.argument("period")
+@click.option("--enterprise", help="Only this enterprise.")
+def close(period: str, enterprise: str | None) -> None:
+    """Close a month, such as 2026-10: freeze and sign its statements. Later changes make new versions."""
+    printing.closed(out, _call("close", period=period, enterprise=enterprise))
+
+
+@click.command()
+@click.argument("enterprise")
+@click.argument("period")
+@_json
+def account(enterprise: str, period: str, as_json: bool) -> None:
+    """Statement and rating of an enterprise for a day, month, quarter or year."""
+    answer = _call("account", enterprise=enterprise, period=period)
+    _print_json(answer) if as_json else printing.account(out, answer)
+
+
+@click.command()
+@click.argument("entry")
+@_json
+def explain(entry: str, as_json: bool) -> None:
+    """Walk an entry back to its factor, hours, readings and registers."""
+    answer = _call("explain", entry=entry)
+    _print_json(answer) if as_json else printing.explanation(out, answer)
+
+
+@click.command()
+@click.option("--enterprise", help="Only this enterprise.")
+@click.option("--period", help="Compare with the readings of this period only; the chain is always walked whole.")
+@_json
+def verify(enterprise: str | None, period: str | None, as_json: bool) -> None:
+    """Walk the hash chains, recompute entries from the readings, and check the sums. Exit 1 names the first break."""
+    answer = _call("verify", enterprise=enterprise, period=period)
+    _print_json(answer) if as_json else printing.verification(out, answer)
+    sys.exit(0 if answer["ok"] else 1)
+
+
+@click.command()
+def doctor() -> None:
+    """What is configured, reachable, wrong, and what to do."""
+    from gateway.doctor import examine
+
+    settings = load_settings(os.environ)
+    sys.exit(0 if printing.checks(out, examine(settings)) else 1)

@@ -1,0 +1,204 @@
+"""`tanmai profiles|factors|policies list|show|check`: the knowledge in `config/`, read as the gateway reads it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from collectors.errors import ConfigurationError, Problem
+from collectors.profile import MeterProfile, load_profiles
+from collectors.profile_check import check_profile
+from gateway import printing
+from gateway.carbon.factor_files import read_factor_file
+from gateway.carbon.factors import FactorBook
+from gateway.carbon.model import Factor
+from gateway.carbon.policy import Policy, load_policies
+from gateway.settings import load_settings
+
+out = Console(soft_wrap=True)
+Row = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One kind of knowledge: how it is loaded, listed, shown and checked."""
+
+    name: str
+    help: str
+    load: Callable[[Path], Mapping[str, Any]]  # config directory -> id -> thing
+    check: Callable[[Path], str]  # one file -> what is in it; raises ConfigurationError
+    header: Row
+    row: Callable[[Any], Row]
+    facts: Callable[[Any], list[Row]]  # the lines of `show`: name and value
+
+
+def _profile_row(profile: MeterProfile) -> Row:
+    return profile.id, profile.maker, profile.model, str(len(profile.registers)), profile.source.document
+
+
+def _profile_facts(profile: MeterProfile) -> list[Row]:
+    timing = profile.timing
+    registers = [
+        (
+            spec.point,
+            (
+                f"register {spec.address}, function {spec.function_code}, {spec.dtype}, {spec.word_order} word first, "
+                f"× {spec.scale} {spec.unit}"
+            ),
+        )
+        for spec in profile.registers
+    ]
+    return [
+        ("source", profile.source.document),
+        *(("confirmed by", other) for other in profile.source.confirmed_by),
+        ("timing", f"timeout {timing.timeout_s} s, pause {timing.pause_s} s, {timing.max_registers} registers a read"),
+        *registers,
+        *(("note", note) for note in profile.notes),
+    ]
+
+
+def _check_profile(path: Path) -> str:
+    found = check_profile(path)
+    if found.problems:
+        raise ConfigurationError(list(found.problems))
+    remarks = "".join(f"\n  {remark}" for remark in found.remarks)
+    return f"{len(found.blocks)} requests read all registers, {found.cycle_s:.2f} s on its serial line{remarks}"
+
+
+def _factor_row(factor: Factor) -> Row:
+    return factor.id, str(factor.value), factor.unit, factor.edition, factor.published_on.isoformat()
+
+
+def _factor_facts(factor: Factor) -> list[Row]:
+    return [
+        ("value", f"{factor.value} {factor.unit}"),
+        ("series, region", f"{factor.series}, {factor.region}"),
+        ("meant for", f"{factor.valid_from} up to {factor.valid_to}"),
+        ("published on", factor.published_on.isoformat()),
+        ("edition", factor.edition),
+        ("source", factor.source),
+        ("confidence", factor.confidence),
+    ]
+
+
+def _check_factors(path: Path) -> str:
+    problems: list[Problem] = []
+    loaded = read_factor_file(path, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return f"{len(loaded)} values"
+
+
+def _policy_row(policy: Policy) -> Row:
+    return policy.id, policy.file.title.en, "official" if policy.file.official else "not an official local rule"
+
+
+def _policy_facts(policy: Policy) -> list[Row]:
+    file = policy.file
+    return [
+        ("title", f"{file.title.zh} / {file.title.en}"),
+        ("what it is", f"{file.statement.zh} {file.statement.en}"),
+        ("cuts", f"green ≤ {file.cuts.green} < yellow ≤ {file.cuts.yellow} < orange ≤ {file.cuts.orange} < red"),
+        ("cuts from", file.cuts_source),
+        (
+            "gates",
+            (
+                f"coverage at least {file.gates.coverage_min:.0%}, estimated share at most "
+                f"{file.gates.estimated_share_max:.0%}, at least {file.gates.days_min} days"
+            ),
+        ),
+        ("metrics", ", ".join(file.metrics)),
+        *((one.metric, f"{', '.join(one.industries)}: {one.source}") for one in policy.benchmarks),
+    ]
+
+
+def _check_policy(path: Path) -> str:
+    """A policy is checked beside the benchmarks that it names: it must stand in a `rating_policies` directory."""
+    policies = load_policies(path.resolve().parent.parent)
+    if path.stem not in policies:
+        raise ConfigurationError(
+            f"{path}: put it into rating_policies/ of a configuration directory and check it there"
+        )
+    return f"{len(policies[path.stem].benchmarks)} benchmarks"
+
+
+SHELVES = (
+    Shelf(
+        "profiles",
+        "Meter profiles: what a product's registers mean.",
+        load_profiles,
+        _check_profile,
+        ("id", "maker", "model", "registers", "source"),
+        _profile_row,
+        _profile_facts,
+    ),
+    Shelf(
+        "factors",
+        "Emission and energy factors, edition by edition.",
+        lambda config_dir: FactorBook.load(config_dir).factors,
+        _check_factors,
+        ("id", "value", "unit", "edition", "published"),
+        _factor_row,
+        _factor_facts,
+    ),
+    Shelf(
+        "policies",
+        "Rating policies.",
+        load_policies,
+        _check_policy,
+        ("id", "title", "standing"),
+        _policy_row,
+        _policy_facts,
+    ),
+)
+
+
+def commands_of(shelf: Shelf) -> click.Group:
+    """The command group of one kind of knowledge."""
+
+    @click.group(shelf.name, help=shelf.help)
+    def group() -> None: ...
+
+    @group.command("list")
+    @click.argument("containing", required=False, default="")
+    def list_all(containing: str) -> None:
+        """List what there is; CONTAINING narrows it to ids with that text."""
+        things = shelf.load(load_settings(os.environ).config_path)
+        rows = [shelf.row(thing) for name, thing in sorted(things.items()) if containing in name]
+        printing.listing(out, shelf.header, rows)
+
+    @group.command("show")
+    @click.argument("name")
+    def show(name: str) -> None:
+        """Show one with its source."""
+        things = shelf.load(load_settings(os.environ).config_path)
+        if name not in things:
+            raise click.UsageError(f"there is no {name!r}; `tanmai {shelf.name} list` shows what there is")
+        printing.listing(out, (name, ""), shelf.facts(things[name]))
+
+    @group.command("check")
+    @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+    def check(file: Path | None) -> None:
+        """Check a file, or everything in the configuration directory."""
+        try:
+            if file is not None:
+                out.print(f"{file}: right; {shelf.check(file)}", markup=False, highlight=False)
+                return
+            count = len(shelf.load(load_settings(os.environ).config_path))
+        except ConfigurationError as error:
+            for problem in error.problems:
+                out.print(str(problem), style="red", markup=False, highlight=False)
+            sys.exit(1)
+        out.print(f"{count} {shelf.name}: all right", highlight=False)
+
+    return group
+
+
+profiles, factors, policies = (commands_of(shelf) for shelf in SHELVES)

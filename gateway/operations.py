@@ -1,0 +1,251 @@
+"""What an administrator can ask of a gateway: one table of operations, JSON in, JSON out.
+
+The command line calls them, through a running server or directly; `POST /api/v1/operations/<name>` calls the same
+functions. An operation that refuses raises OperationFailed with a message for the person who asked. To add one, add a
+function and a line to OPERATIONS.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from collectors.clock import now_ms, to_ms
+from gateway.accounts.activity_records import RecordConflict, check_records, keep_records
+from gateway.accounts.documents import instant
+from gateway.accounts.periods import Period, parse_period
+from gateway.control import OperationFailed
+from gateway.registry.dumping import dump_registry
+from gateway.registry.loading import read_registry
+from gateway.registry.model import Enterprise
+
+if TYPE_CHECKING:
+    from gateway.wiring import House
+
+Arguments = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+def _text(arguments: Arguments, name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise OperationFailed(f"{name} is missing: it must be text")
+    return value
+
+
+def _optional(arguments: Arguments, name: str) -> str | None:
+    value = arguments.get(name)
+    if value is not None and not isinstance(value, str):
+        raise OperationFailed(f"{name} must be text")
+    return value or None
+
+
+def _enterprise(house: House, name: str) -> Enterprise:
+    found = house.registry().enterprises.get(name)
+    if found is None:
+        raise OperationFailed(f"enterprise {name!r} is not registered; `tanmai registry show` lists those that are")
+    return found
+
+
+def _registry_apply(house: House, arguments: Arguments) -> Answer:
+    """Apply a registry file. ConfigurationError carries all problems in it."""
+    dry_run = bool(arguments.get("dry_run"))
+    stored = house.registry()
+    file = read_registry(_text(arguments, "text"), str(arguments.get("file") or "registry"), house.knowledge, stored)
+    diff = house.registry_repository.apply(file, now_ms(), dry_run=dry_run)
+    if not dry_run:
+        house.accounts_changed()
+    return {"diff": list(diff.lines), "version": diff.version, "dry_run": dry_run}
+
+
+def _registry_show(house: House, arguments: Arguments) -> Answer:
+    only = _optional(arguments, "enterprise")
+    wanted = None if only is None else [_enterprise(house, only).id]
+    return {"text": dump_registry(house.registry(), house.knowledge, wanted)}
+
+
+def _token_create(house: House, arguments: Arguments) -> Answer:
+    role, subject = _text(arguments, "role"), str(arguments.get("subject") or "")
+    _check_subject(house, role, subject)
+    token = house.access.issue(role, subject, now_ms())
+    house.accounts_changed()
+    return {"token": token}
+
+
+def _check_subject(house: House, role: str, subject: str) -> None:
+    """A token for somebody who is not registered is nearly always a slip."""
+    registry = house.registry()
+    if role == "device":
+        enterprise, _, sender = subject.partition("/")
+        known = registry.enterprises.get(enterprise)
+        senders = [agent.id for agent in known.agents] + [device.id for device in known.devices] if known else []
+        if sender not in senders:
+            raise OperationFailed(
+                f"{subject!r} is no registered agent or device: write ENTERPRISE/AGENT"
+                + (f"; {enterprise} has {', '.join(senders)}" if senders else "")
+            )
+    elif role == "enterprise":
+        _enterprise(house, subject)
+    elif role == "park" and subject not in registry.parks:
+        raise OperationFailed(f"park {subject!r} is not registered; there are {', '.join(registry.parks) or 'none'}")
+    elif role == "platform" and not subject:
+        raise OperationFailed("name the platform, such as: tanmai token create platform quanzhou-finance")
+
+
+def _token_list(house: House, arguments: Arguments) -> Answer:
+    items = [
+        {
+            "id": one.id,
+            "role": one.role,
+            "subject": one.subject,
+            "created_at": instant(one.created_at_ms),
+            "revoked_at": None if one.revoked_at_ms is None else instant(one.revoked_at_ms),
+        }
+        for one in house.access.tokens()
+    ]
+    return {"items": items}
+
+
+def _token_revoke(house: House, arguments: Arguments) -> Answer:
+    token_id = _text(arguments, "id")
+    if not house.access.revoke(token_id, now_ms()):
+        raise OperationFailed(f"there is no token {token_id!r} in force; `tanmai token list` shows all")
+    house.accounts_changed()
+    return {"revoked": token_id}
+
+
+def _records_import(house: House, arguments: Arguments) -> Answer:
+    enterprise = _enterprise(house, _text(arguments, "enterprise"))
+    given = arguments.get("records")
+    if not isinstance(given, list):
+        raise OperationFailed("records must be a list")
+    records, errors = check_records(given, enterprise)
+    if not errors:
+        try:
+            outcomes = keep_records(house.engine, records, now_ms())
+        except RecordConflict as conflict:
+            errors = conflict.errors
+        else:
+            return {"added": outcomes.count("stored"), "unchanged": outcomes.count("duplicate")}
+    lines = [f"record {one.index + 1} {one.id} {one.field}: {one.message}" for one in errors]
+    raise OperationFailed("nothing was imported:\n" + "\n".join(lines))
+
+
+def _rollup(house: House, arguments: Arguments) -> Answer:
+    until = _optional(arguments, "until")
+    return {"stages": house.pipeline.run(now_ms() if until is None else _instant_ms(until))}
+
+
+def _instant_ms(text: str) -> int:
+    try:
+        return to_ms(datetime.fromisoformat(text))
+    except ValueError as error:
+        raise OperationFailed(
+            f"{text!r}: {error}; write a time with zone, such as 2026-11-01T00:10:00+08:00"
+        ) from error
+
+
+def _close(house: House, arguments: Arguments) -> Answer:
+    period, only = _text(arguments, "period"), _optional(arguments, "enterprise")
+    if _period(period).kind != "month":
+        raise OperationFailed(f"{period!r}: only months are closed, such as 2026-10")
+    if only is not None:
+        _enterprise(house, only)
+    closed, refused = house.pipeline.close(period, only, now_ms())
+    return {
+        "period": period,
+        "closed": [{"enterprise": one, "period": period, "version": version} for one, version in closed],
+        "refused": [{"enterprise": one, "why": why} for one, why in refused],
+    }
+
+
+def _period(text: str) -> Period:
+    try:
+        return parse_period(text)
+    except ValueError as error:
+        raise OperationFailed(str(error)) from error
+
+
+def _account(house: House, arguments: Arguments) -> Answer:
+    enterprise = _enterprise(house, _text(arguments, "enterprise")).id
+    period = _period(_text(arguments, "period"))
+    statement = house.reader.statement(enterprise, period, now_ms())
+    rating = house.reader.rating(enterprise, period)
+    if statement is None:
+        raise OperationFailed(f"there is no statement of {enterprise} for {period.text} yet: run `tanmai rollup`")
+    return {
+        "statement": msgspec.to_builtins(statement),
+        "rating": None if rating is None else msgspec.to_builtins(rating),
+    }
+
+
+def _explain(house: House, arguments: Arguments) -> Answer:
+    entry = _text(arguments, "entry")
+    enterprise, _, seq = entry.rpartition("-")
+    explained = house.reader.explain(enterprise, int(seq)) if seq.isascii() and seq.isdigit() else None
+    if explained is None:
+        raise OperationFailed(f"there is no entry {entry!r}; an id looks like 91350500M00000000Y-12")
+    return explained
+
+
+def _verify(house: House, arguments: Arguments) -> Answer:
+    only, period = _optional(arguments, "enterprise"), _optional(arguments, "period")
+    if only is not None:
+        _enterprise(house, only)
+    return house.verifier.run(house.registry(), only, None if period is None else _period(period))
+
+
+def _set_aside_list(house: House, arguments: Arguments) -> Answer:
+    limit = arguments.get("limit", 50)
+    if not isinstance(limit, int) or not 1 <= limit <= 1000:
+        raise OperationFailed("limit must be a whole number from 1 to 1000")
+    after = arguments.get("after", 0)
+    if not isinstance(after, int):
+        raise OperationFailed("after must be the id of the last row seen")
+    rows = house.set_aside.page(enterprise=_optional(arguments, "enterprise"), after=after, limit=limit)
+    items = [
+        {
+            "id": row.id,
+            "received_at": instant(row.received_at_ms),
+            "enterprise": row.enterprise,
+            "sender": row.sender,
+            "batch": row.batch_id,
+            "reason": row.reason,
+            "detail": row.detail,
+            "count": row.count,
+        }
+        for row in rows
+    ]
+    return {"items": items}
+
+
+def _set_aside_show(house: House, arguments: Arguments) -> Answer:
+    number = arguments.get("id")
+    row = house.set_aside.get(number) if isinstance(number, int) else None
+    if row is None:
+        raise OperationFailed(f"nothing is set aside under {number!r}")
+    try:
+        return {"payload": row.payload.decode(), "encoding": "utf-8"}
+    except UnicodeDecodeError:
+        return {"payload": base64.b64encode(row.payload).decode(), "encoding": "base64"}
+
+
+OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
+    "registry_apply": _registry_apply,
+    "registry_show": _registry_show,
+    "token_create": _token_create,
+    "token_list": _token_list,
+    "token_revoke": _token_revoke,
+    "records_import": _records_import,
+    "rollup": _rollup,
+    "close": _close,
+    "account": _account,
+    "explain": _explain,
+    "verify": _verify,
+    "set_aside_list": _set_aside_list,
+    "set_aside_show": _set_aside_show,
+}

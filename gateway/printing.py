@@ -1,0 +1,195 @@
+"""How operations' answers look on a terminal. Only layout: every figure comes from the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+COLOURS = {"green": "green", "yellow": "yellow", "orange": "dark_orange", "red": "red", "grey": "bright_black"}
+# A colour is never the only sign.
+COLOUR_WORDS = {
+    "green": "绿 green",
+    "yellow": "黄 yellow",
+    "orange": "橙 orange",
+    "red": "红 red",
+    "grey": "灰 unrated",
+}
+CHECK_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+
+
+def registry_diff(out: Console, answer: Mapping[str, Any]) -> None:
+    """What an apply changed, or would change."""
+    lines: Sequence[str] = answer["diff"]
+    for line in lines:
+        style = {"+": "green", "-": "red", "~": "yellow"}.get(line[:1])
+        out.print(escape(line), style=style, highlight=False)
+    if not lines:
+        out.print(f"nothing to change; the registry is at version {answer['version']}")
+    elif answer["dry_run"]:
+        out.print("dry run: nothing was changed; apply it without --dry-run")
+    else:
+        out.print(f"applied; the registry is at version {answer['version']}")
+
+
+def tokens(out: Console, answer: Mapping[str, Any]) -> None:
+    table = Table("id", "role", "subject", "created", "revoked", box=None)
+    for row in answer["items"]:
+        table.add_row(row["id"], row["role"], escape(row["subject"]), row["created_at"], row["revoked_at"] or "")
+    out.print(table)
+
+
+def set_aside(out: Console, answer: Mapping[str, Any]) -> None:
+    table = Table("id", "received", "enterprise", "sender", "reason", "count", "detail", box=None)
+    for row in answer["items"]:
+        table.add_row(
+            str(row["id"]),
+            row["received_at"],
+            escape(row["enterprise"]),
+            escape(row["sender"]),
+            row["reason"],
+            str(row["count"]),
+            escape(row["detail"]),
+        )
+    out.print(table)
+    if not answer["items"]:
+        out.print("nothing is set aside")
+
+
+def rollup(out: Console, answer: Mapping[str, Any]) -> None:
+    table = Table("stage", "what was done", box=None)
+    for stage, done in answer["stages"].items():
+        table.add_row(stage, ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in done.items()))
+    out.print(table)
+
+
+def closed(out: Console, answer: Mapping[str, Any]) -> None:
+    for row in answer["closed"]:
+        out.print(f"{row['enterprise']} {row['period']} is closed as version {row['version']}", markup=False)
+    for row in answer["refused"]:
+        out.print(f"{row['enterprise']} {answer['period']}: {row['why']}", style="yellow", markup=False)
+
+
+def account(out: Console, answer: Mapping[str, Any]) -> None:
+    """Statement and rating as tables."""
+    statement, rating = answer["statement"], answer["rating"]
+    out.print(
+        f"[bold]{escape(statement['enterprise'])}[/] · {statement['period']} · version {statement['version']} "
+        f"({statement['status']})",
+        highlight=False,
+    )
+    totals = Table(box=None, show_header=False)
+    totals.add_column()
+    totals.add_column(justify="right")
+    for label, key, unit in (
+        ("compliance total, scope 1 + 2", "compliance_kg", "kgCO2e"),
+        ("lifecycle total, all stages", "lifecycle_kg", "kgCO2e"),
+        ("energy", "energy_kgce", "kgce"),
+    ):
+        totals.add_row(label, f"{statement[key]:,.3f} {unit}")
+    for label, key in (
+        ("coverage", "coverage"),
+        ("estimated share", "estimated_share"),
+        ("provisional share", "provisional_share"),
+    ):
+        totals.add_row(label, f"{statement[key]:.1%}")
+    totals.add_row("findings open", str(statement["findings_open"]))
+    out.print(totals)
+    out.print(_sources(statement["by_source"]))
+    if rating is not None:
+        _rating(out, rating)
+
+
+def _sources(lines: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None)
+    for name in ("source", "activity"):
+        table.add_column(name)
+    for name in ("amount", "kgCO2e", "kgce"):
+        table.add_column(name, justify="right")
+    for name in ("factor", "basis"):
+        table.add_column(name)
+    for line in lines:
+        table.add_row(
+            escape(line["source"]),
+            line["activity"],
+            f"{line['amount']:,.3f} {line['unit']}",
+            f"{line['emission_kg']:,.3f}",
+            f"{line['energy_kgce']:,.3f}",
+            line["factor"],
+            line["basis"],
+        )
+    return table
+
+
+def _rating(out: Console, rating: Mapping[str, Any]) -> None:
+    colour = rating["colour"]
+    out.print(f"rating [{COLOURS[colour]}]● {COLOUR_WORDS[colour]}[/] by policy {rating['policy']}", highlight=False)
+    for reason in (*rating["reasons"]["zh"], *rating["reasons"]["en"]):
+        out.print(f"  {escape(reason)}", highlight=False)
+    to_next = rating["to_next"]
+    if to_next:
+        out.print(f"  to {to_next['colour']}: {to_next['cut_kg']:,.0f} kgCO2e less at the same output", highlight=False)
+
+
+def explanation(out: Console, answer: Mapping[str, Any]) -> None:
+    """The chain of causes as a tree; long lists of hours and readings are shortened here, never in --json."""
+    tree = Tree(f"[bold]{escape(str(answer.get('id', 'entry')))}[/]", highlight=False)
+    _grow(tree, answer)
+    out.print(tree)
+
+
+LIST_ROWS_SHOWN = 6
+
+
+def _grow(tree: Tree, value: Any) -> None:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            if isinstance(child, Mapping | list) and child:
+                _grow(tree.add(f"[bold]{escape(str(key))}[/]"), child)
+            else:
+                tree.add(f"{escape(str(key))}: {escape(str(child))}")
+        return
+    for index, child in enumerate(value[:LIST_ROWS_SHOWN]):
+        if isinstance(child, Mapping) and not any(isinstance(inner, Mapping | list) for inner in child.values()):
+            tree.add(escape(" · ".join(f"{key} {inner}" for key, inner in child.items())))
+        elif isinstance(child, Mapping | list):
+            _grow(tree.add(str(index + 1)), child)
+        else:
+            tree.add(escape(str(child)))
+    if len(value) > LIST_ROWS_SHOWN:
+        tree.add(f"… and {len(value) - LIST_ROWS_SHOWN} more (--json shows all)")
+
+
+def verification(out: Console, answer: Mapping[str, Any]) -> None:
+    checked = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in answer["checked"].items())
+    if answer["ok"]:
+        out.print(f"[green]✓[/] proven unchanged: {checked}", highlight=False)
+    else:
+        found = answer["first_break"]
+        where = f"entry {found['entry']}" if found["entry"] else f"{found['enterprise']} {found['period']}"
+        out.print(f"[red]✗ first break: {escape(where)}[/]", highlight=False)
+        out.print(f"  {escape(found['what'])}", highlight=False)
+        out.print(f"  checked until there: {checked}", highlight=False)
+    for note in answer["notes"]:
+        out.print(f"  {escape(note)}", style="yellow", highlight=False)
+
+
+def checks(out: Console, rows: Sequence[tuple[str, str, str]]) -> bool:
+    """(mark, subject, what was found and what to do) of `tanmai doctor`; False if any is an error."""
+    table = Table(box=None, show_header=False)
+    for mark, subject, text in rows:
+        table.add_row(CHECK_MARKS[mark], escape(subject), escape(text))
+    out.print(table)
+    return all(mark != "error" for mark, _, _ in rows)
+
+
+def listing(out: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A plain table, such as the list of meter profiles."""
+    table = Table(*header, box=None)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)

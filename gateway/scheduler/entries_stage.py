@@ -1,0 +1,115 @@
+"""Dirty days -> ledger entries: what should stand is compared with what stands, and only the difference is posted.
+
+What stays true: an entry is never changed; a day that gives another figure, factor or evidence is reversed and booked
+anew with the reason. Running it again posts nothing. Only days that have ended in the enterprise's zone are booked.
+A day without a factor is a finding and a visible hole, never a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy import Connection, Engine
+
+from gateway.carbon import ledger
+from gateway.carbon.calendar import day_start_ms, local_day
+from gateway.carbon.emission import draft_of
+from gateway.carbon.factors import FactorBook, MissingFactor, findings_of
+from gateway.carbon.model import Activity, Draft, Finding
+from gateway.registry.model import Enterprise, Registry
+from gateway.scheduler.activities import ActivitySource
+from gateway.store.database import writing
+from gateway.store.dirty_days_repository import DirtyDay
+from gateway.store.findings_repository import FindingsRepository
+from gateway.store.ledger_repository import LedgerRepository
+
+FINDING_PREFIXES = ("factor.", "source.")  # findings that this stage makes and takes back
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesDone:
+    """What a run did."""
+
+    days_due: int = 0
+    entries_posted: int = 0
+    entries_reversed: int = 0
+
+    def __add__(self, other: EntriesDone) -> EntriesDone:
+        return EntriesDone(
+            self.days_due + other.days_due,
+            self.entries_posted + other.entries_posted,
+            self.entries_reversed + other.entries_reversed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesStage:
+    """Books the ended days of one enterprise."""
+
+    engine: Engine
+    activities: ActivitySource
+    factors: FactorBook
+
+    def run(self, registry: Registry, enterprise: Enterprise, due: Sequence[DirtyDay], now_ms: int) -> EntriesDone:
+        """Book the due days of an enterprise's sources; all of them in one transaction."""
+        days_of: dict[str, set[date]] = {}
+        for dirty in due:
+            days_of.setdefault(dirty.source, set()).add(dirty.day)
+        timezone = registry.park_of(enterprise.id).timezone
+        desired, findings = self.desired(registry, enterprise, days_of, local_day(now_ms, timezone))
+        with writing(self.engine) as connection:
+            book = LedgerRepository(connection)
+            first, last = min(d.day for d in due), max(d.day for d in due)
+            standing = [
+                entry
+                for entry in book.standing(enterprise.id, sorted(days_of), first, last + timedelta(days=1))
+                if entry.draft.day in days_of[entry.draft.source]
+            ]
+            postings = ledger.diff(standing, desired, "automatic")
+            entries = ledger.append(book.newest(enterprise.id), postings, now_ms)
+            book.append(entries)
+            self._note(connection, enterprise, days_of, findings, timezone, now_ms)
+        reversals = sum(entry.reverses is not None for entry in entries)
+        return EntriesDone(len(due), len(entries) - reversals, reversals)
+
+    def desired(
+        self, registry: Registry, enterprise: Enterprise, days_of: Mapping[str, set[date]], as_of: date
+    ) -> tuple[list[Draft], list[Finding]]:
+        """Entries that should stand on these days, and what kept some from standing."""
+        drafts: list[Draft] = []
+        findings: list[Finding] = []
+        timezone = registry.park_of(enterprise.id).timezone
+        for activity in self.activities.of_days(registry, enterprise, days_of):
+            chosen = self.factors.choose(activity, enterprise.method, as_of)
+            at_ms = day_start_ms(activity.day, timezone)
+            if isinstance(chosen, MissingFactor):
+                findings.append(_missing(activity, chosen, at_ms))
+                continue
+            findings += findings_of(activity, chosen, at_ms)
+            drafts.append(draft_of(activity, chosen))
+        return drafts, findings
+
+    def _note(
+        self,
+        connection: Connection,
+        enterprise: Enterprise,
+        days_of: Mapping[str, set[date]],
+        found: Sequence[Finding],
+        timezone: str,
+        now_ms: int,
+    ) -> None:
+        findings = FindingsRepository(connection)
+        for source, days in days_of.items():
+            for day in days:
+                start_ms, end_ms = day_start_ms(day, timezone), day_start_ms(day + timedelta(days=1), timezone)
+                own = [one for one in found if one.subject == source and start_ms <= one.at_ms < end_ms]
+                findings.replace(enterprise.id, source, start_ms, end_ms, own, now_ms, prefixes=FINDING_PREFIXES)
+
+
+def _missing(activity: Activity, missing: MissingFactor, at_ms: int) -> Finding:
+    values = {"activity": activity.kind, "amount_u": activity.amount_u, "unit": activity.unit}
+    return Finding(
+        "factor.missing", activity.enterprise, activity.source, at_ms, "error", values, missing.zh, missing.en
+    )

@@ -1,0 +1,102 @@
+"""APScheduler drives the JOBS table; the work itself comes from stored lists, never from the clock.
+
+What stays true:
+- A job that was missed, late or run twice does no harm: it works off what is due by then, and that is stored.
+- Nothing is skipped by misfire grace (APScheduler's default of one second would), and nothing piles up: missed runs
+  of one job become one.
+- Of several schedulers on one database only the holder of the lease works; the lease's fencing number grows with
+  each change of holder.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from prometheus_client import Counter, Gauge
+
+from collectors.clock import from_ms, monotonic_s, now_ms
+from collectors.errors import StoreUnavailable, TanmaiError
+from gateway.scheduler.jobs import JOBS, Job, JobContext
+from gateway.store.job_runs_repository import JobRunsRepository
+from gateway.store.lease_repository import LeaseRepository
+
+LEASE = "scheduler"
+LEASE_TTL_MS = 10 * 60 * 1000  # longer than any job is expected to run; a dead leader is replaced after this
+
+JOB_SECONDS = Gauge("tanmai_job_seconds", "How long the last run of a job took", ["job"])
+JOB_FAILURES = Counter("tanmai_job_failures_total", "Runs of a job that failed", ["job"])
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """The scheduler thread of one gateway process."""
+
+    context: JobContext
+    leases: LeaseRepository
+    runs: JobRunsRepository
+    holder: str  # names this process among the schedulers of one database
+    scheduler: BackgroundScheduler
+
+    @classmethod
+    def create(cls, context: JobContext, leases: LeaseRepository, runs: JobRunsRepository, holder: str) -> Runner:
+        scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(max_workers=1)},  # one job at a time: they share the work lists
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        return cls(context, leases, runs, holder, scheduler)
+
+    def start(self) -> None:
+        """Run every job once at once, so that downtime is caught up, and then at its interval."""
+        for job in JOBS:
+            self.scheduler.add_job(
+                self.run,
+                "interval",
+                args=[job],
+                id=job.name,
+                seconds=job.every_s(self.context.settings),
+                next_run_time=from_ms(now_ms()),
+            )
+        self.scheduler.start()
+
+    def stop(self) -> None:
+        """Wait for the job that is running, then give the lease to others."""
+        self.scheduler.shutdown(wait=True)
+        self.leases.release(LEASE, self.holder)
+
+    def run(self, job: Job) -> None:
+        """One run of one job, if this process holds the lease. Never raises: the next run is the retry."""
+        started_s = monotonic_s()
+        try:
+            if self.leases.acquire(LEASE, self.holder, now_ms(), LEASE_TTL_MS) is None:
+                return
+            result = job.run(self.context, now_ms())
+        except StoreUnavailable as error:
+            log.warning("job_postponed", job=job.name, why=str(error))
+            JOB_FAILURES.labels(job.name).inc()
+            result = {"error": str(error)}
+        except TanmaiError as error:
+            log.error("job_failed", job=job.name, why=str(error))
+            JOB_FAILURES.labels(job.name).inc()
+            result = {"error": str(error)}
+        except Exception as error:  # the scheduler thread must survive a defect in one job; it is logged with its trace
+            log.exception("job_broke", job=job.name)
+            JOB_FAILURES.labels(job.name).inc()
+            result = {"error": repr(error)}
+        duration_s = monotonic_s() - started_s
+        JOB_SECONDS.labels(job.name).set(duration_s)
+        self._record(job, duration_s, result)
+
+    def _record(self, job: Job, duration_s: float, result: dict[str, Any]) -> None:
+        try:
+            self.runs.record(job.name, now_ms(), duration_s, json.dumps(result))
+        except StoreUnavailable as error:
+            log.warning("job_run_not_recorded", job=job.name, why=str(error))

@@ -1,0 +1,142 @@
+"""Dirty hours -> hourly usage -> dirty days.
+
+A reading changes the usage between it and its neighbours, and can change how a fall near by is judged. So each window
+of dirty hours is recomputed from the REACHth reading before it to the REACHth after it, with CONTEXT more readings on
+each side to judge by. That is all it reaches: one late reading costs a few hours, however old it is.
+
+What stays true: running it again changes nothing; days are marked before the dirty hours are cleared, so a crash in
+between repeats work and loses none. Limits: CLAIM_HOURS at once, and what `windows` bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from collectors.clock import HOUR_MS
+from gateway.carbon.oddities import PointFinding
+from gateway.carbon.point_rule import PointRule
+from gateway.carbon.usage import CONTEXT, REACH, rule_of, usage_from
+from gateway.registry.model import Enterprise, Registry
+from gateway.scheduler.days import days_fed_by
+from gateway.scheduler.windows import Reach, Window, difference, windows_of
+from gateway.store.database import writing
+from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
+from gateway.store.findings_repository import FindingsRepository
+from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
+
+CLAIM_HOURS = 200_000  # dirty (point, hour) notes worked off at once
+FINDING_PREFIXES = ("counter.", "gauge.", "delta.")  # findings that this stage makes and takes back
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDone:
+    """What a run did."""
+
+    hours_due: int = 0
+    hours_changed: int = 0
+
+    def __add__(self, other: UsageDone) -> UsageDone:
+        return UsageDone(self.hours_due + other.hours_due, self.hours_changed + other.hours_changed)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStage:
+    """Recomputes hourly usage where readings touched it."""
+
+    engine: Engine
+    timeseries: TimeSeriesStore
+
+    def run(self, registry: Registry, now_ms: int) -> UsageDone:
+        """Work off the dirty hours there are; those that become dirty meanwhile are the next run's."""
+        done = UsageDone()
+        left = self.timeseries.dirty_count()
+        while left > 0:
+            claimed = self.timeseries.claim_dirty(min(CLAIM_HOURS, left))
+            if not len(claimed):
+                break
+            for window in windows_of(claimed):
+                done += self.recompute(registry, window, now_ms)
+            self.timeseries.clear_dirty(claimed)
+            done += UsageDone(hours_due=len(claimed))
+            left -= len(claimed)
+        return done
+
+    def recompute(self, registry: Registry, window: Window, now_ms: int) -> UsageDone:
+        """Usage of a window's hours and of what its readings reach."""
+        rules = rules_of(registry, window.point_ids)
+        if not rules:
+            return UsageDone()
+        window = Window(tuple(sorted(rules)), window.start_ms, window.end_ms)
+        known = window.point_ids
+        before = self.timeseries.before(known, window.start_ms, REACH + CONTEXT)
+        after = self.timeseries.after(known, window.end_ms, REACH + CONTEXT)
+        inside = self.timeseries.read(known, window.start_ms, window.end_ms)
+        reach = Reach.of(window, before, after)
+        start_ms, end_ms = int(reach.start_ms.min()), int(reach.end_ms.max())
+        result = usage_from(ReadingColumns.concatenate([before, inside, after]), rules, start_ms, end_ms)
+        stored = reach.only(self.timeseries.usage(known, start_ms, end_ms))
+        changed = difference(stored, reach.only(result.usage))
+        if len(changed):
+            self.timeseries.put_usage(changed)
+        self._note(registry, rules, reach, result.findings, now_ms)
+        return UsageDone(hours_changed=len(changed))
+
+    def _note(
+        self,
+        registry: Registry,
+        rules: dict[int, PointRule],
+        reach: Reach,
+        found: Sequence[PointFinding],
+        now_ms: int,
+    ) -> None:
+        """Findings of the window's points and the days they touch, in one transaction."""
+        by_point: dict[int, list[PointFinding]] = {}
+        for one in found:
+            by_point.setdefault(one.point_id, []).append(one)
+        with writing(self.engine) as connection:
+            findings = FindingsRepository(connection)
+            days: set[SourceDay] = set()
+            for point_id, start_ms, end_ms in reach.rows():
+                rule = rules[point_id]
+                own = [one.finding for one in by_point.get(point_id, ()) if start_ms <= one.at_ms < end_ms]
+                findings.replace(
+                    rule.enterprise, rule.subject, start_ms, end_ms, own, now_ms, prefixes=FINDING_PREFIXES
+                )
+                days |= days_fed_by(registry, point_id, start_ms, end_ms)
+            DirtyDaysRepository(connection).mark(days, "late-data")
+
+
+def rules_of(registry: Registry, point_ids: Sequence[int]) -> dict[int, PointRule]:
+    """Rules of those points that are registered and give usage."""
+    rules: dict[int, PointRule] = {}
+    wanted = set(point_ids)
+    enterprises: dict[str, Enterprise] = {
+        ref.enterprise: registry.enterprises[ref.enterprise]
+        for ref in (registry.refs_by_id.get(point_id) for point_id in wanted)
+        if ref is not None
+    }
+    for enterprise in enterprises.values():
+        for point in enterprise.points():
+            rule = rule_of(enterprise, point) if point.point_id in wanted else None
+            if rule is not None:
+                rules[point.point_id] = rule
+    return rules
+
+
+def recomputed_usage(
+    timeseries: TimeSeriesStore, registry: Registry, point_ids: Sequence[int], start_ms: int, end_ms: int
+) -> UsageColumns:
+    """Usage of whole hours as the readings give it now, whatever is stored: for verification."""
+    rules = rules_of(registry, point_ids)
+    end_ms = -(-end_ms // HOUR_MS) * HOUR_MS
+    readings = ReadingColumns.concatenate(
+        [
+            timeseries.before(point_ids, start_ms, REACH + CONTEXT),
+            timeseries.read(point_ids, start_ms, end_ms),
+            timeseries.after(point_ids, end_ms, REACH + CONTEXT),
+        ]
+    )
+    return usage_from(readings, rules, start_ms, end_ms).usage

@@ -1,0 +1,198 @@
+"""`tanmai verify`: are the books what was booked, and does what was booked still follow from the readings?
+
+Four checks per enterprise, the first break ends each: the hash chain with each entry's own calculation; the digest and
+amount of every entry that stands, recomputed from the raw readings and records; the sums of the stored statements; the
+signatures of the closed ones. Nothing is changed. Days that have readings still waiting for the roll-up are left out
+and said so: they will be booked anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine
+
+from collectors.clock import HOUR_MS
+from gateway.accounts.documents import statement_from
+from gateway.accounts.periods import Period
+from gateway.carbon import ledger
+from gateway.carbon.model import Entry
+from gateway.registry.model import Enterprise, Registry
+from gateway.scheduler.activities import ActivitySource
+from gateway.scheduler.changed_rules import EVER
+from gateway.scheduler.days import days_fed_by, month_days
+from gateway.scheduler.usage_stage import CLAIM_HOURS, recomputed_usage
+from gateway.signing import Signer
+from gateway.store.ledger_repository import LedgerRepository
+from gateway.store.records_repository import RecordsRepository
+from gateway.store.statements_repository import StatementsRepository, StoredStatement
+from gateway.store.timeseries import TimeSeriesStore
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first thing of an enterprise that does not hold."""
+
+    enterprise: str
+    entry: str  # id, or "" where it is no entry
+    period: str  # of a statement, or the entry's day
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What the check of sums needs of an entry."""
+
+    day: date
+    seq: int
+    emission_g: int
+
+
+@dataclass(slots=True)
+class Checked:
+    """How much was looked at."""
+
+    chains: int = 0
+    entries: int = 0
+    entries_against_readings: int = 0
+    statements: int = 0
+    signatures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Checks accounts against themselves and against what they were made of."""
+
+    engine: Engine
+    timeseries: TimeSeriesStore
+    signer: Signer
+
+    def run(self, registry: Registry, only: str | None, period: Period | None) -> dict[str, Any]:
+        """The report: `ok`, what was checked, the first break, and notes."""
+        checked = Checked()
+        book = LedgerRepository(self.engine)
+        span = (period.start, period.end) if period else EVER
+        waiting = self._waiting(registry)
+        notes = (
+            [f"{len(waiting)} source days have readings waiting for the roll-up and were left out"] if waiting else []
+        )
+        for name in book.enterprises():
+            if only is not None and name != only:
+                continue
+            broken = self._enterprise(registry, name, span, waiting, checked, notes)
+            if broken is not None:
+                return _report(checked, broken, notes)
+        return _report(checked, None, notes)
+
+    def _enterprise(
+        self,
+        registry: Registry,
+        name: str,
+        span: tuple[date, date],
+        waiting: set[tuple[str, str, date]],
+        checked: Checked,
+        notes: list[str],
+    ) -> Broken | None:
+        book = LedgerRepository(self.engine)
+        checked.chains += 1
+        sums: list[Booked] = []
+        found = ledger.verify_chain(_noted(book.chain(name), checked, sums))
+        if found is not None:
+            return Broken(name, found.entry, "", found.en)
+        enterprise = registry.enterprises.get(name)
+        if enterprise is None:
+            notes.append(f"{name} is no longer registered: its entries were not compared with readings")
+        else:
+            standing = [
+                entry
+                for entry in book.standing(name, None, *span)
+                if (name, entry.draft.source, entry.draft.day) not in waiting
+            ]
+            broken = self._against_readings(registry, enterprise, standing, checked)
+            if broken is not None:
+                return broken
+        return self._statements(name, span, sums, checked)
+
+    def _against_readings(
+        self, registry: Registry, enterprise: Enterprise, standing: list[Entry], checked: Checked
+    ) -> Broken | None:
+        days_of: dict[str, set[date]] = {}
+        for entry in standing:
+            days_of.setdefault(entry.draft.source, set()).add(entry.draft.day)
+        source = ActivitySource(
+            self.timeseries,
+            RecordsRepository(self.engine),
+            partial(recomputed_usage, self.timeseries, registry),
+        )
+        now = {(one.source, one.day): one for one in source.of_days(registry, enterprise, days_of)}
+        for entry in standing:
+            checked.entries_against_readings += 1
+            draft = entry.draft
+            activity = now.get((draft.source, draft.day))
+            if activity is None:
+                what = f"source {draft.source} on {draft.day}: what it was booked from is gone"
+            elif activity.digest != draft.digest:
+                what = f"source {draft.source} on {draft.day}: its readings or records are not those it was booked from"
+            elif activity.amount_u != draft.amount_u:
+                what = (
+                    f"source {draft.source} on {draft.day}: booked {draft.amount_u / 1e6} {draft.unit}, the readings "
+                    f"give {activity.amount_u / 1e6}"
+                )
+            else:
+                continue
+            return Broken(enterprise.id, entry.id, draft.day.isoformat(), what)
+        return None
+
+    def _statements(self, name: str, span: tuple[date, date], sums: list[Booked], checked: Checked) -> Broken | None:
+        for stored in StatementsRepository(self.engine).of_enterprise(name):
+            first, end = month_days(stored.period)
+            if end <= span[0] or first >= span[1]:
+                continue
+            checked.statements += 1
+            what = self._statement(stored, sums, checked)
+            if what:
+                return Broken(name, "", stored.period, f"version {stored.version}: {what}")
+        return None
+
+    def _statement(self, stored: StoredStatement, sums: list[Booked], checked: Checked) -> str:
+        """What is wrong with one version, or nothing."""
+        if stored.status == "closed":
+            checked.signatures += 1
+            if not self.signer.signed(stored.body, stored.signature):
+                return "its signature does not belong to its text: it was changed after closing"
+        document = statement_from(stored.body)
+        first, end = month_days(stored.period)
+        lifecycle_g = sum(one.emission_g for one in sums if first <= one.day < end and one.seq <= document.last_seq)
+        if round(document.lifecycle_kg * 1000) != lifecycle_g:
+            return f"states {document.lifecycle_kg} kg, its entries add up to {lifecycle_g / 1000} kg"
+        return ""
+
+    def _waiting(self, registry: Registry) -> set[tuple[str, str, date]]:
+        """Days whose readings have changed since they were booked."""
+        dirty = self.timeseries.claim_dirty(CLAIM_HOURS)
+        days: set[tuple[str, str, date]] = set()
+        for point_id, hour_ms in zip(dirty.point_id.tolist(), dirty.hour_ms.tolist(), strict=True):
+            if point_id in registry.refs_by_id:
+                days |= days_fed_by(registry, point_id, hour_ms - HOUR_MS, hour_ms + 2 * HOUR_MS)
+        return days
+
+
+def _noted(entries: Iterator[Entry], checked: Checked, sums: list[Booked]) -> Iterator[Entry]:
+    """The entries as they come, counted, and with what the sums need of each kept."""
+    for entry in entries:
+        checked.entries += 1
+        sums.append(Booked(entry.draft.day, entry.seq, entry.draft.emission_g))
+        yield entry
+
+
+def _report(checked: Checked, broken: Broken | None, notes: list[str]) -> dict[str, Any]:
+    return {
+        "ok": broken is None,
+        "checked": asdict(checked),
+        "first_break": None if broken is None else asdict(broken),
+        "notes": notes,
+    }

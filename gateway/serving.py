@@ -1,0 +1,153 @@
+"""`tanmai serve`: starts the parts a role needs in order, says when everything answers, and stops them in reverse.
+
+What stays true: nothing listens before the stores are open; on SIGTERM or Ctrl-C jobs and intake end first and drain,
+then the pages, then the stores close. A start that fails half-way stops what it had started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import TextIO
+
+import structlog
+from rich.console import Console
+from waitress import create_server
+
+from collectors.errors import ConfigurationError
+from gateway import create_app
+from gateway.broker.address import BrokerAddress
+from gateway.control import ControlFile, write_private
+from gateway.settings import Settings, split_address
+from gateway.wiring import House, build
+
+WEB_THREADS = 8
+CONNECTION_LIMIT = 256
+MAX_BODY_BYTES = 64 * 1024 * 1024
+MQTT_TIMEOUT_S = 15.0
+BROKER_LOOK_S = 2.0  # how often a dead embedded broker is noticed
+
+# Which parts run in which role. Every role answers health and metrics.
+PARTS: dict[str, frozenset[str]] = {
+    "all": frozenset({"intake", "scheduler"}),
+    "ingest": frozenset({"intake"}),
+    "web": frozenset(),
+    "scheduler": frozenset({"scheduler"}),
+}
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, role: str) -> None:
+    """Serve until a signal comes. Raises ConfigurationError if it cannot start."""
+    configure_logging(settings.log_level, sys.stderr)
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    with contextlib.ExitStack() as started:
+        first_start = not settings.data_path.exists() or not any(settings.data_path.iterdir())
+        house = build(settings)
+        started.callback(house.close)
+        url = _start_web(house, role, started)
+        address = _start_intake(house, started) if "intake" in PARTS[role] else None
+        if "scheduler" in PARTS[role]:
+            runner = house.runner()
+            runner.start()
+            started.callback(runner.stop)
+        _say_ready(house, url, address, first_start, started)
+        while not stop.wait(BROKER_LOOK_S):
+            if house.broker is not None:
+                house.broker.revive()
+        log.info("stopping", role=role)
+
+
+def configure_logging(level: str, stream: TextIO) -> None:
+    """Structured lines on standard error: for people on a terminal, JSON otherwise."""
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )
+
+
+def _start_web(house: House, role: str, started: contextlib.ExitStack) -> str:
+    """Pages and API in threads of their own; gives their address."""
+    host, port = split_address(house.settings.http)
+    app = create_app(house.parts(takes_readings="intake" in PARTS[role]))
+    try:
+        server = create_server(
+            app,
+            host=host,
+            port=port,
+            threads=WEB_THREADS,
+            connection_limit=CONNECTION_LIMIT,
+            max_request_body_size=MAX_BODY_BYTES,
+            ident=None,
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"TANMAI_HTTP={house.settings.http}: {error.strerror}; stop what listens there or choose another port"
+        ) from error
+    thread = threading.Thread(target=server.run, name="web", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.close()
+        server.task_dispatcher.shutdown()
+        thread.join(5)
+
+    started.callback(stop)
+    return f"http://{host}:{server.effective_port}"
+
+
+def _start_intake(house: House, started: contextlib.ExitStack) -> BrokerAddress | None:
+    """Broker and listener as the settings say; None if MQTT is off."""
+    chosen = house.settings.mqtt_url
+    if chosen == "off":
+        return None
+    if chosen == "embedded":
+        address = house.start_broker(started)
+    else:
+        address = BrokerAddress.of(chosen, house.settings.mqtt_ca_file)
+    house.start_listener(address, started)
+    if house.listener is not None and not house.listener.wait_connected(MQTT_TIMEOUT_S):
+        log.warning("broker_away", why=house.listener.state().detail, next="connecting again in the background")
+    return address
+
+
+def _say_ready(
+    house: House, url: str, address: BrokerAddress | None, first_start: bool, started: contextlib.ExitStack
+) -> None:
+    """Write control.json and ready.json, and print the ready line."""
+    data_path = house.settings.data_path
+    ControlFile(url, house.control_token).write(data_path)
+    started.callback((data_path / "control.json").unlink, missing_ok=True)
+    tokens: dict[str, str] = {}
+    if first_start:
+        tokens["admin"] = house.operations.call("token_create", role="admin", subject="")["token"]
+    mqtt = "" if address is None else repr(address)
+    write_private(data_path / "ready.json", json.dumps({"url": url, "mqtt": mqtt, "tokens": tokens}))
+    line = f"Tanmai is ready at {url}" + (f", MQTT at {mqtt}" if mqtt else "")
+    Console().print(line, highlight=False)
+    if first_start:
+        Console().print(
+            f"An admin token is in {data_path / 'ready.json'}; keep it and delete it there.", highlight=False
+        )

@@ -1,0 +1,289 @@
+"""The only place where the gateway's parts meet: settings in, a `House` out. Nothing happens at import.
+
+What stays true: stores are opened before anything can arrive, and closed after everything else has stopped. Parts get
+what they need handed in; none of them knows this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from prometheus_client import REGISTRY
+from sqlalchemy import Engine
+
+from collectors.errors import StoreError
+from collectors.profile import MeterProfile, load_profiles
+from gateway.access import Access
+from gateway.accounts.reader import AccountReader
+from gateway.broker.accounts import (
+    GATEWAY_USER,
+    BrokerAccount,
+    agent_account,
+    gateway_account,
+    password_hash,
+)
+from gateway.broker.address import BrokerAddress
+from gateway.broker.embedded import EmbeddedBroker
+from gateway.carbon.activities import ACTIVITIES
+from gateway.carbon.factors import FactorBook
+from gateway.carbon.policy import Policy, load_policies
+from gateway.control import write_private
+from gateway.ingest.http_intake import http_intake
+from gateway.ingest.intake import Intake
+from gateway.ingest.mqtt_listener import MqttListener
+from gateway.ingest.stats import IngestStats
+from gateway.operations import OPERATIONS
+from gateway.parts import HealthCheck, Operation, Parts
+from gateway.registry.knowledge import Knowledge
+from gateway.registry.model import Registry
+from gateway.registry.repository import RegistryRepository
+from gateway.scheduler.activities import ActivitySource
+from gateway.scheduler.changed_rules import ChangedRules
+from gateway.scheduler.entries_stage import EntriesStage
+from gateway.scheduler.jobs import JobContext
+from gateway.scheduler.pipeline import Pipeline
+from gateway.scheduler.runner import Runner
+from gateway.scheduler.statements_stage import StatementsStage
+from gateway.scheduler.usage_stage import UsageStage
+from gateway.scheduler.verification import Verifier
+from gateway.settings import Settings, split_address
+from gateway.signing import Signer
+from gateway.store.agent_status_repository import AgentStatusRepository
+from gateway.store.batches_repository import BatchesRepository
+from gateway.store.canonical_json import sha256_of
+from gateway.store.database import open_database, read_only
+from gateway.store.job_runs_repository import JobRunsRepository
+from gateway.store.lease_repository import LeaseRepository
+from gateway.store.opening import open_timeseries
+from gateway.store.records_repository import RecordsRepository
+from gateway.store.set_aside_repository import SetAsideRepository
+from gateway.store.timeseries import TimeSeriesStore
+from gateway.store.token_repository import TokenRepository
+
+
+@dataclass
+class House:
+    """A gateway put together. Operations and roles take what they need from here."""
+
+    settings: Settings
+    engine: Engine
+    timeseries: TimeSeriesStore
+    registry_repository: RegistryRepository
+    profiles: Mapping[str, MeterProfile]
+    knowledge: Knowledge
+    factors: FactorBook
+    access: Access
+    reader: AccountReader
+    pipeline: Pipeline
+    verifier: Verifier
+    signer: Signer
+    set_aside: SetAsideRepository
+    intake: Intake
+    ingest_stats: IngestStats
+    broker: EmbeddedBroker | None = None
+    listener: MqttListener | None = None
+    control_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+
+    def registry(self) -> Registry:
+        return self.registry_repository.snapshot()
+
+    @property
+    def operations(self) -> Operations:
+        return Operations(self)
+
+    def close(self) -> None:
+        self.timeseries.close()
+        self.engine.dispose()
+
+    # --- broker and listener ----------------------------------------------------------------------------------------
+
+    def start_broker(self, started: contextlib.ExitStack) -> BrokerAddress:
+        """Start the embedded broker with an account per agent; gives the gateway's own address at it."""
+        host, port = split_address(self.settings.mqtt_listen)
+        broker = EmbeddedBroker(self.settings.data_path / "broker", host=host, port=port)
+        url = broker.start(self._accounts())
+        started.callback(broker.stop)
+        self.broker = broker
+        parts = urlsplit(url)
+        return BrokerAddress(host, parts.port or port, username=GATEWAY_USER, password=self._broker_password())
+
+    def start_listener(self, address: BrokerAddress, started: contextlib.ExitStack) -> None:
+        """Listen at the broker; a broker that is away is waited for in the background."""
+        client_id = f"tanmai-gateway-{socket.gethostname()}-{sha256_of(str(self.settings.data_path))[:8]}"
+        listener = MqttListener(self.intake, address, self.ingest_stats, client_id=client_id)
+        listener.start()
+        started.callback(listener.stop)
+        self.listener = listener
+
+    def accounts_changed(self) -> None:
+        """Agents or tokens changed: let exactly those in that are in force now."""
+        if self.broker is not None:
+            self.broker.reload(self._accounts())
+
+    def _accounts(self) -> list[BrokerAccount]:
+        """The gateway's account and one per agent with a token in force; the newest token is the password."""
+        newest: dict[str, str] = {}
+        for token in self.access.tokens():
+            if token.role == "device" and token.revoked_at_ms is None and token.broker_hash:
+                newest[token.subject] = token.broker_hash
+        agents = []
+        for subject, hashed in sorted(newest.items()):
+            enterprise, _, agent = subject.partition("/")
+            agents.append(agent_account(enterprise, agent, hashed))
+        return [gateway_account(password_hash(self._broker_password())), *agents]
+
+    def _broker_password(self) -> str:
+        return _kept_secret(self.settings.data_path / "keys" / "broker")
+
+    # --- scheduler and web ------------------------------------------------------------------------------------------
+
+    def runner(self) -> Runner:
+        holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        context = JobContext(self.settings, self.pipeline)
+        return Runner.create(context, LeaseRepository(self.engine), JobRunsRepository(self.engine), holder)
+
+    def parts(self, *, takes_readings: bool) -> Parts:
+        """What the web side is made of."""
+        return Parts(
+            engine=self.engine,
+            timeseries=self.timeseries,
+            registry=self.registry,
+            factors=self.factors,
+            reader=self.reader,
+            authenticate=self.access.authenticate,
+            operations=self.operations.table(),
+            health=self.health,
+            config_dir=self.settings.config_path,
+            secret_key=_kept_secret(self.settings.data_path / "keys" / "sessions"),
+            is_control_token=lambda token: secrets.compare_digest(token.encode(), self.control_token.encode()),
+            intake_blueprint=http_intake(self.intake, self.ingest_stats) if takes_readings else None,
+        )
+
+    def health(self) -> list[HealthCheck]:
+        """Does everything answer that this process needs?"""
+        checks = [_answers("timeseries", self.timeseries.ping), _answers("database", self._ask_database)]
+        if self.broker is not None:
+            detail = f"{self.broker.engine} at {self.broker.url}" if self.broker.alive else "the embedded broker died"
+            checks.append(HealthCheck("broker", self.broker.alive, detail))
+        if self.listener is not None:
+            state = self.listener.state()
+            checks.append(HealthCheck("mqtt", state.connected, state.detail))
+        return checks
+
+    def _ask_database(self) -> str:
+        return f"{self.engine.dialect.name}, registry version {self.registry().version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The OPERATIONS table bound to a house."""
+
+    house: House
+
+    def call(self, name: str, /, **arguments: Any) -> dict[str, Any]:
+        return OPERATIONS[name](self.house, arguments)
+
+    def table(self) -> dict[str, Operation]:
+        return {name: partial(operation, self.house) for name, operation in OPERATIONS.items()}
+
+
+def build(settings: Settings) -> House:
+    """Put a gateway together; raises ConfigurationError for what is wrong, StoreError for a store that is not there."""
+    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    profiles = _profiles(settings)
+    factors = FactorBook.load(settings.config_path)
+    policies = load_policies(settings.config_path)
+    with contextlib.ExitStack() as opened:  # what was opened is closed again if a later step fails
+        engine = open_database(settings.relational_url)
+        opened.callback(engine.dispose)
+        repository = RegistryRepository(engine)
+        timeseries = open_timeseries(
+            settings.timeseries,
+            path=settings.data_path / "timeseries.duckdb",
+            directory=lambda point_id: repository.snapshot().refs_by_id[point_id],
+            engine=engine,
+        )
+        opened.callback(timeseries.close)
+        house = _house(settings, engine, timeseries, repository, profiles, factors, policies)
+        opened.pop_all()
+    return house
+
+
+def _house(
+    settings: Settings,
+    engine: Engine,
+    timeseries: TimeSeriesStore,
+    repository: RegistryRepository,
+    profiles: Mapping[str, MeterProfile],
+    factors: FactorBook,
+    policies: Mapping[str, Policy],
+) -> House:
+    signer = Signer.of(settings.data_path)
+    return House(
+        settings=settings,
+        engine=engine,
+        timeseries=timeseries,
+        registry_repository=repository,
+        profiles=profiles,
+        knowledge=Knowledge(profiles, ACTIVITIES, frozenset(policies)),
+        factors=factors,
+        access=Access(TokenRepository(engine), password_hash),
+        reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles),
+        pipeline=_pipeline(settings, engine, timeseries, repository, factors, policies, signer),
+        verifier=Verifier(engine, timeseries, signer),
+        signer=signer,
+        set_aside=SetAsideRepository(engine),
+        intake=Intake(timeseries, repository.snapshot, BatchesRepository(engine), AgentStatusRepository(engine)),
+        ingest_stats=IngestStats(REGISTRY),
+    )
+
+
+def _pipeline(
+    settings: Settings,
+    engine: Engine,
+    timeseries: TimeSeriesStore,
+    repository: RegistryRepository,
+    factors: FactorBook,
+    policies: Mapping[str, Policy],
+    signer: Signer,
+) -> Pipeline:
+    usage = UsageStage(engine, timeseries)
+    activities = ActivitySource(timeseries, RecordsRepository(engine), timeseries.usage)
+    return Pipeline(
+        engine=engine,
+        timeseries=timeseries,
+        registry=repository.snapshot,
+        changed_rules=ChangedRules(engine, timeseries, usage, sha256_of(repr(factors.factors))),
+        usage=usage,
+        entries=EntriesStage(engine, activities, factors),
+        statements=StatementsStage(engine, policies, signer, settings.settle_s),
+        settle_s=settings.settle_s,
+    )
+
+
+def _profiles(settings: Settings) -> dict[str, MeterProfile]:
+    """Those shipped and those of the directory of one's own."""
+    return load_profiles(settings.config_path, *([Path(settings.profiles_dir)] if settings.profiles_dir else []))
+
+
+def _kept_secret(path: Path) -> str:
+    """A random secret that is made once and kept, readable by its owner only."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32))
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _answers(name: str, ask: Callable[[], str]) -> HealthCheck:
+    try:
+        return HealthCheck(name, True, ask())
+    except StoreError as error:
+        return HealthCheck(name, False, str(error))
