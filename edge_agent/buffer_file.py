@@ -6,7 +6,7 @@ What stays true:
 - A damaged file is never deleted: it is moved aside, with its write-ahead log, and a new one is begun.
 - Another program's database and the file of a newer agent are refused, untouched.
 
-Limit: the check at opening reads the whole file (about a second for 500 MiB on an SSD).
+Limit: the check at opening reads the whole file: 0.3 s for 400 MiB in the page cache, longer from an SD card.
 """
 
 from __future__ import annotations
