@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from collectors.driver import PolledDevice, PollResult
 from collectors.errors import StoreUnavailable
@@ -155,7 +156,9 @@ def test_defective_driver_costs_its_own_device_only(make_agent: Any, line: Any, 
         def close(self) -> None: ...
 
     agent = make_agent(**{"bus-b": Defective()})
-    agent.step(now_ms)
+    with capture_logs() as said:
+        agent.step(now_ms)
+    assert isinstance(next(entry for entry in said if entry["event"] == "driver_defect")["exc_info"], ZeroDivisionError)
     assert [device for device, _, _ in sent_readings(line)] == ["a"]
     assert "ZeroDivisionError: planted" in status_of(agent)["devices"]["b"]["last_error"]
 
