@@ -26,6 +26,7 @@ from gateway.registry.model import Method
 
 NATIONAL = "CN"
 ELECTRICITY_SERIES = {"national": "grid.national", "provincial": "grid.provincial"}
+MAX_CHOSEN = 50_000  # choices remembered
 SERIES_WITH_DEFAULTS = ("process.", "material.")  # general defaults, not the plant's or supplier's own figures
 
 # What a choice may rest on that somebody should know: name -> (zh, en).
@@ -86,6 +87,11 @@ class FactorBook:
         return {key: tuple(values) for key, values in found.items()}
 
     @cached_property
+    def _chosen(self) -> dict[tuple[object, ...], ChosenFactor | MissingFactor]:
+        """Choices already made: sources of a park ask the same questions. Bounded by MAX_CHOSEN."""
+        return {}
+
+    @cached_property
     def fuel_sets(self) -> frozenset[str]:
         """Names that `method.fuel_set` may have."""
         return frozenset(series.split(".")[0] for series, _ in self._by_series if series.endswith(".ncv"))
@@ -108,6 +114,17 @@ class FactorBook:
 
     def choose(self, activity: Activity, method: Method, as_of: date) -> ChosenFactor | MissingFactor:
         """The factor of an activity for its day, with what was published on or before `as_of`."""
+        named = activity.factor_override
+        question = (activity.kind, activity.unit, activity.region, activity.day, activity.evidenced, named)
+        key = (*question, method, as_of)
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            if len(self._chosen) >= MAX_CHOSEN:
+                self._chosen.clear()
+            chosen = self._chosen[key] = self._choose(activity, method, as_of)
+        return chosen
+
+    def _choose(self, activity: Activity, method: Method, as_of: date) -> ChosenFactor | MissingFactor:
         kind = ACTIVITIES[activity.kind]
         if activity.unit not in kind.units:
             return MissingFactor(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 
 from gateway.carbon.emission import recomputed
@@ -26,6 +26,8 @@ FORMAT = 1
 NO_HASH = "0" * 64  # what the first entry of a chain follows
 
 SourceDay = tuple[str, date]
+
+_DRAFT_FIELDS = tuple(field.name for field in fields(Draft))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def append(newest: Entry | None, postings: Iterable[Posting], booked_at_ms: int)
 def hash_of(entry: Entry) -> str:
     """Hex SHA-256 over everything in an entry but its own hash."""
     content = {
-        **asdict(entry.draft),
+        **{name: getattr(entry.draft, name) for name in _DRAFT_FIELDS},
         "day": entry.draft.day.isoformat(),
         "seq": entry.seq,
         "reason": entry.reason,
@@ -123,18 +125,19 @@ def verify_chain(entries: Iterable[Entry]) -> Break | None:
     exactly one earlier entry.
     """
     seq, previous = 0, NO_HASH
-    seen: dict[int, str] = {}  # seq -> hash of the reversal that would take it back
+    open_entries: dict[int, Taken] = {}  # seq -> what a reversal of it would take back
     for entry in entries:
-        wrong = _link(entry, seq, previous) or _figures(entry) or _reversal(entry, seen)
+        wrong = _link(entry, seq, previous) or _figures(entry) or _reversal(entry, open_entries)
         if wrong is not None:
             return Break(entry.id, entry.seq, *wrong)
         if entry.reverses is None:
-            seen[entry.seq] = _content(reversal_of(entry.draft))
+            open_entries[entry.seq] = _taken(entry.draft)
         seq, previous = entry.seq, entry.hash
     return None
 
 
 Wrong = tuple[str, str] | None  # zh, en
+Taken = tuple[str, date, int, int, int, str]
 
 
 def _link(entry: Entry, seq: int, previous: str) -> Wrong:
@@ -158,10 +161,10 @@ def _figures(entry: Entry) -> Wrong:
     return "数额与其计算过程不符", "its figures do not follow from its own calculation"
 
 
-def _reversal(entry: Entry, seen: dict[int, str]) -> Wrong:
+def _reversal(entry: Entry, open_entries: dict[int, Taken]) -> Wrong:
     if entry.reverses is None:
         return None
-    if seen.pop(entry.reverses, None) != _content(entry.draft):
+    if open_entries.pop(entry.reverses, None) != _taken(reversal_of(entry.draft)):
         return (
             f"冲销的分录 {entry.reverses} 不存在、已冲销或内容不同",
             f"the entry {entry.reverses} that it takes back is missing, taken back already, or different",
@@ -169,5 +172,5 @@ def _reversal(entry: Entry, seen: dict[int, str]) -> Wrong:
     return None
 
 
-def _content(draft: Draft) -> str:
-    return hashlib.sha256(canonical_json({**asdict(draft), "day": draft.day.isoformat()}).encode()).hexdigest()
+def _taken(draft: Draft) -> Taken:
+    return draft.source, draft.day, draft.amount_u, draft.emission_g, draft.energy_gce, draft.digest

@@ -20,7 +20,7 @@ from gateway.registry.model import Method
 
 ROOT = Path(__file__).parents[3]
 YAML_BLOCK = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
-SAVE_AS = re.compile(r"[Ss]ave this as `(config/[^`]+)`[^\n]*\n+```yaml\n(.*?)```", re.DOTALL)
+SAVE_AS = re.compile(r"Save this as `([^`]+)` in `(config/[^`]+)`[^\n]*\n+```yaml\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def config(tmp_path: Path) -> Path:
 def follow(page: str, config: Path) -> list[str]:
     """Save every file the page says to save; gives their names."""
     saved = SAVE_AS.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
-    for name, text in saved:
-        (config.parent / name).write_text(text, encoding="utf-8")
-    return [name for name, _ in saved]
+    for name, folder, text in saved:
+        (config.parent / folder / name).write_text(text, encoding="utf-8")
+    return [folder + name for name, folder, _ in saved]
 
 
 def test_the_next_grid_edition_is_one_file(config: Path, make_activity: Any) -> None:
