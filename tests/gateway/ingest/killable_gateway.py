@@ -31,7 +31,9 @@ def main(directory: Path, url: str) -> None:
     intake = Intake(store, lambda: registry, BatchesRepository(engine), AgentStatusRepository(engine))
     listener = MqttListener(intake, BrokerAddress.of(url), IngestStats(CollectorRegistry()))
     listener.start()
-    print("listening" if listener.wait_connected(20) else "not connected", flush=True)
+    if not listener.wait_connected(30):
+        sys.exit("not connected")
+    print("listening", flush=True)
     threading.Event().wait()
 
 
