@@ -20,7 +20,8 @@ COPY --from=dashboard /build/static/vendor/ gateway/dashboard/static/vendor/
 RUN /opt/tanmai/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/tanmai --create-home tanmai
+RUN useradd --system --uid 10001 --home-dir /var/lib/tanmai --create-home tanmai \
+    && install --directory --owner tanmai --mode 700 /var/lib/tanmai/keys
 COPY --from=build /opt/tanmai /opt/tanmai
 ENV PATH=/opt/tanmai/bin:$PATH PYTHONUNBUFFERED=1 TANMAI_DATA_DIR=/var/lib/tanmai
 USER tanmai

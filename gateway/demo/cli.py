@@ -14,7 +14,6 @@ from types import FrameType
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from collectors.clock import monotonic_s
 from collectors.errors import ConfigurationError, TanmaiError
@@ -59,8 +58,10 @@ def demo(port: int, data_dir: Path, days: int) -> None:
         out.print(f"starting the demo park in {options.data_dir} …", markup=False)
         with opened(options, scenario, stop) as park:
             _run(park)
+        if park.forced:
+            out.print(f"had to be ended by force: {', '.join(park.forced)}", markup=False)
     except Stopped:
-        pass
+        pass  # while it was starting
     except ConfigurationError:
         raise
     except TanmaiError as error:
@@ -85,7 +86,7 @@ def _run(park: DemoPark) -> None:
     if not filled:
         out.print("the rest of the history goes on in the background", markup=False)
         filled = _wait(park, filling, None)
-    if filled:
+    if filled and filling.readings:
         out.print(f"history: {filling.readings:,} readings and {filling.records} records are in", markup=False)
     park.watch()
 
@@ -101,18 +102,16 @@ def _wait(park: DemoPark, filling: Filling, patience_s: float | None) -> bool:
 
 
 def _announce(park: DemoPark) -> None:
-    """The ready line, how to log in, and a token for each role."""
-    enterprises = [(f"enterprise {site.enterprise}", "enterprise", site.enterprise) for site in park.scenario.sites]
-    agents = [(f"agent {site.name}", "device", site.name) for site in park.scenario.sites]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("who", no_wrap=True)
-    table.add_column("token", no_wrap=True)
+    """A token for each role, the ready line, and how to log in."""
     roles = [("admin", "admin", ""), ("park operator, Quanzhou", "park", "quanzhou-demo")]
-    for who, role, subject in [*roles, ("finance platform", "platform", "demo-platform"), *enterprises, *agents]:
-        table.add_row(who, park.token(role, subject))
-    out.print(table, soft_wrap=True, crop=False)
-    out.print()
+    roles += [("finance platform", "platform", "demo-platform")]
+    roles += [(f"enterprise {site.enterprise}", "enterprise", site.enterprise) for site in park.scenario.sites]
+    roles += [(f"agent {site.name}", "device", site.name) for site in park.scenario.sites]
+    width = max(len(who) for who, _, _ in roles)
+    lines = [f"{who:<{width}}  {park.token(role, subject)}" for who, role, subject in roles]
+    # As they are: a token that a narrow terminal cuts or colours is no token.
+    click.echo("\n".join(["", f"{'who':<{width}}  token", *lines, ""]))
     out.print(f"ready: {park.url}", style="bold green", markup=False)
-    out.print(f"open the park's page: {park.url}/login#token={park.token('park', 'quanzhou-demo')}", markup=False)
-    out.print(f"everything, as admin: {park.url}/login#token={park.token('admin')}", markup=False)
-    out.print("Ctrl-C stops it", markup=False)
+    click.echo(f"the park's page:      {park.url}/login#token={park.token('park', 'quanzhou-demo')}")
+    click.echo(f"everything, as admin: {park.url}/login#token={park.token('admin')}")
+    click.echo("Ctrl-C stops it")

@@ -59,6 +59,7 @@ class DemoPark:
     stop: threading.Event
     mqtt_url: str = ""
     children: list[Child] = field(default_factory=list)
+    forced: list[str] = field(default_factory=list)  # children that did not stop when asked
 
     @property
     def plant(self) -> Plant:
@@ -127,7 +128,8 @@ class DemoPark:
         """What the meters showed since the history begins, or since the demo was stopped, and the gateway lacks."""
         until_ms = now_ms() // STEP_MS * STEP_MS
         sites = {site.name: site for site in self.scenario.sites}
-        return slices(sites, {name: self._history_from(site) for name, site in sites.items()}, until_ms)
+        known_ms, first_ms = self.state.history_until_ms, self.state.history_from_ms
+        return slices(sites, {name: known_ms.get(name, first_ms) for name in sites}, until_ms)
 
     def send_history(self, todo: list[Slice], advance: Callable[[], None]) -> int:
         """Send history; gives the number of readings in it. `advance` is called for each slice confirmed."""
@@ -174,10 +176,10 @@ class DemoPark:
                 records_at_s = monotonic_s() + RECORDS_EVERY_S
                 self.send_records()
 
-    def stop_children(self) -> list[str]:
-        """Agents first, so that they hand over what they have; gives the names of those that needed force."""
+    def stop_children(self) -> None:
+        """Agents first, so that they hand over what they have."""
         gateway, agents = self.children[:1], self.children[1:]
-        return stop_all(agents, AGENT_STOP_S) + stop_all(gateway, GATEWAY_STOP_S)
+        self.forced = stop_all(agents, AGENT_STOP_S) + stop_all(gateway, GATEWAY_STOP_S)
 
     # --- within -----------------------------------------------------------------------------------------------------
 
@@ -186,12 +188,6 @@ class DemoPark:
         for site in self.scenario.sites:
             yield "enterprise", site.enterprise
             yield "device", site.name
-
-    def _history_from(self, site: SitePlan) -> int:
-        start_ms = self.state.history_from_ms
-        if site.joined_days is not None:
-            start_ms = max(start_ms, self.state.joined_ms - site.joined_days * DAY_MS)
-        return self.state.history_until_ms.get(site.name, start_ms)
 
     def _records_from(self, plan: RecordPlan) -> int:
         return self.state.records_until_ms.get(plan.name, self.state.history_from_ms)
@@ -233,7 +229,7 @@ def opened(options: DemoOptions, scenario: Scenario, stop: threading.Event) -> I
 def first_state(at_ms: int, days: int) -> DemoState:
     """A park that begins now, with so many days of history."""
     history_from_ms = (at_ms - days * DAY_MS) // STEP_MS * STEP_MS
-    return DemoState(anchor_ms=monday_ms(history_from_ms), history_from_ms=history_from_ms, joined_ms=at_ms)
+    return DemoState(anchor_ms=monday_ms(history_from_ms), history_from_ms=history_from_ms)
 
 
 def _refuse_second(data_dir: Path) -> None:

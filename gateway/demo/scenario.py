@@ -48,7 +48,6 @@ class SitePlan:
     agent: str
     every_s: float
     devices: tuple[DevicePlan, ...]
-    joined_days: int | None = None  # history is no longer than this
 
     @property
     def name(self) -> str:

@@ -22,7 +22,6 @@ class DemoState(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     version: int = 1
     anchor_ms: int  # a Monday 00:00 local time
     history_from_ms: int  # where the history begins
-    joined_ms: int  # when the demo was first started
     tokens: dict[str, str] = {}  # "role subject" -> token
     history_until_ms: dict[str, int] = {}  # enterprise/agent -> readings before this are in
     records_until_ms: dict[str, int] = {}  # enterprise/record -> periods that ended by then are in
