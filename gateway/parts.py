@@ -6,11 +6,12 @@ The web side knows no ingest, no scheduler and no broker; what it needs of them 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from collectors.clock import now_ms
@@ -45,6 +46,7 @@ class Parts:
     config_dir: Path
     secret_key: str  # signs session cookies; the same for all replicas
     is_control_token: Callable[[str], bool] = lambda _: False  # of this start's DATA_DIR/control.json
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # what other parts count
     intake_blueprint: Blueprint | None = None  # POST /api/v1/readings, where this process takes readings
     clock: Callable[[], int] = now_ms
     secure_cookies: bool = False  # True behind HTTPS

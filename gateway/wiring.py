@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from prometheus_client import REGISTRY
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from collectors.errors import StoreError
@@ -51,7 +51,7 @@ from gateway.scheduler.changed_rules import ChangedRules
 from gateway.scheduler.entries_stage import EntriesStage
 from gateway.scheduler.jobs import JobContext
 from gateway.scheduler.pipeline import Pipeline
-from gateway.scheduler.runner import Runner
+from gateway.scheduler.runner import JobStats, Runner
 from gateway.scheduler.statements_stage import StatementsStage
 from gateway.scheduler.usage_stage import UsageStage
 from gateway.scheduler.verification import Verifier
@@ -89,6 +89,7 @@ class House:
     set_aside: SetAsideRepository
     intake: Intake
     ingest_stats: IngestStats
+    metrics: CollectorRegistry
     broker: EmbeddedBroker | None = None
     listener: MqttListener | None = None
     control_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -149,7 +150,9 @@ class House:
     def runner(self) -> Runner:
         holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         context = JobContext(self.settings, self.pipeline)
-        return Runner.create(context, LeaseRepository(self.engine), JobRunsRepository(self.engine), holder)
+        return Runner.create(
+            context, LeaseRepository(self.engine), JobRunsRepository(self.engine), JobStats(self.metrics), holder
+        )
 
     def parts(self, *, takes_readings: bool) -> Parts:
         """What the web side is made of."""
@@ -165,6 +168,7 @@ class House:
             config_dir=self.settings.config_path,
             secret_key=_kept_secret(self.settings.data_path / "keys" / "sessions"),
             is_control_token=lambda token: secrets.compare_digest(token.encode(), self.control_token.encode()),
+            metrics=self.metrics,
             intake_blueprint=http_intake(self.intake, self.ingest_stats) if takes_readings else None,
         )
 
@@ -228,6 +232,7 @@ def _house(
     policies: Mapping[str, Policy],
 ) -> House:
     signer = Signer.of(settings.data_path)
+    metrics = CollectorRegistry()
     return House(
         settings=settings,
         engine=engine,
@@ -243,7 +248,8 @@ def _house(
         signer=signer,
         set_aside=SetAsideRepository(engine),
         intake=Intake(timeseries, repository.snapshot, BatchesRepository(engine), AgentStatusRepository(engine)),
-        ingest_stats=IngestStats(REGISTRY),
+        ingest_stats=IngestStats(metrics),
+        metrics=metrics,
     )
 
 
@@ -262,7 +268,7 @@ def _pipeline(
         engine=engine,
         timeseries=timeseries,
         registry=repository.snapshot,
-        changed_rules=ChangedRules(engine, timeseries, usage, sha256_of(repr(factors.factors))),
+        changed_rules=ChangedRules(engine, timeseries, usage, factors),
         usage=usage,
         entries=EntriesStage(engine, activities, factors),
         statements=StatementsStage(engine, policies, signer, settings.settle_s),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 from flask import Blueprint, Flask, Response, g, jsonify, request
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -63,7 +63,7 @@ class Metrics:
     """The metrics of one app."""
 
     def __init__(self, own: Parts) -> None:
-        self.collectors = CollectorRegistry()
+        self.collectors = own.metrics
         self.requests = Counter(
             "tanmai_http_requests", "HTTP requests", ["method", "route", "status"], registry=self.collectors
         )

@@ -14,8 +14,9 @@ from datetime import date
 
 from sqlalchemy import Engine
 
-from collectors.clock import HOUR_MS
+from collectors.clock import HOUR_MS, from_ms
 from gateway.carbon.calendar import ONE_DAY, days_between, local_day
+from gateway.carbon.factors import FactorBook
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.usage_stage import UsageStage, rules_of
 from gateway.scheduler.windows import Window
@@ -38,17 +39,23 @@ class ChangedRules:
     engine: Engine
     timeseries: TimeSeriesStore
     usage: UsageStage
-    factors_fingerprint: str
+    factors: FactorBook
 
     def run(self, registry: Registry, now_ms: int) -> dict[str, int]:
         """Compare each enterprise's fingerprints with those kept; mark and recompute what differs."""
         changed_points = changed_sources = 0
+        published = self._published(now_ms)
         for enterprise in registry.enterprises.values():
             points = self._points(registry, enterprise, now_ms)
-            sources = self._sources(registry, enterprise)
+            sources = self._sources(registry, enterprise, published)
             changed_points += points
             changed_sources += sources
         return {"points_changed": changed_points, "sources_changed": changed_sources}
+
+    def _published(self, now_ms: int) -> str:
+        """Fingerprint of every value that is published by now: a new edition counts from its day on."""
+        today = from_ms(now_ms).date()
+        return sha256_of(repr([one for one in self.factors.factors.values() if one.published_on <= today]))
 
     def _points(self, registry: Registry, enterprise: Enterprise, now_ms: int) -> int:
         """Recompute the usage of points whose rule is another than the one last computed with."""
@@ -64,10 +71,10 @@ class ChangedRules:
             KeptRepository(self.engine).put(f"rules.{enterprise.id}", json.dumps(fresh))
         return len(changed)
 
-    def _sources(self, registry: Registry, enterprise: Enterprise) -> int:
+    def _sources(self, registry: Registry, enterprise: Enterprise, published: str) -> int:
         """Mark the days of sources whose definition, method or factors are others than those last booked with."""
         park = registry.park_of(enterprise.id)
-        frame = f"{enterprise.method!r} {park.region} {park.timezone} {self.factors_fingerprint}"
+        frame = f"{enterprise.method!r} {park.region} {park.timezone} {published}"
         fresh = {source.id: sha256_of(f"{source!r} {frame}") for source in enterprise.sources}
         kept = self._kept(f"sources.{enterprise.id}")
         changed = {source for source in fresh.keys() | kept.keys() if fresh.get(source) != kept.get(source)}

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from prometheus_client import Gauge
 from sqlalchemy import Engine
 
 from gateway.carbon.calendar import ONE_DAY, days_between
@@ -28,8 +27,6 @@ from gateway.store.statements_repository import StatementsRepository
 from gateway.store.timeseries import TimeSeriesStore
 
 CLAIM_DAYS = 20_000  # (enterprise, source, day) marks worked off at once
-
-BACKLOG = Gauge("tanmai_rollup_backlog", "Work waiting for the roll-up", ["stage"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +51,12 @@ class Pipeline:
             usage = self.usage.run(registry, now_ms)
             self._mark_ended_days(registry, now_ms)
             entries, statements = self._book(registry, now_ms)
-            self.show_backlog()
             return {
                 "rules": rules,
                 "usage": asdict(usage),
                 "entries": asdict(entries),
                 "statements": asdict(statements),
             }
-
-    def show_backlog(self) -> None:
-        """Waiting work of each stage, for /metrics."""
-        BACKLOG.labels("usage").set(self.timeseries.dirty_count())
-        BACKLOG.labels("entries").set(DirtyDaysRepository(self.engine).count())
 
     def _mark_ended_days(self, registry: Registry, now_ms: int) -> None:
         """A day that ended changes a statement's coverage even if no reading came: each is marked once."""

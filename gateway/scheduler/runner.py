@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from prometheus_client import Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from collectors.clock import from_ms, monotonic_s, now_ms
 from collectors.errors import StoreUnavailable, TanmaiError
@@ -29,10 +29,15 @@ from gateway.store.lease_repository import LeaseRepository
 LEASE = "scheduler"
 LEASE_TTL_MS = 10 * 60 * 1000  # longer than any job is expected to run; a dead leader is replaced after this
 
-JOB_SECONDS = Gauge("tanmai_job_seconds", "How long the last run of a job took", ["job"])
-JOB_FAILURES = Counter("tanmai_job_failures_total", "Runs of a job that failed", ["job"])
-
 log = structlog.get_logger(__name__)
+
+
+class JobStats:
+    """What is counted of the jobs."""
+
+    def __init__(self, metrics: CollectorRegistry) -> None:
+        self.seconds = Gauge("tanmai_job_seconds", "How long the last run of a job took", ["job"], registry=metrics)
+        self.failures = Counter("tanmai_job_failures", "Runs of a job that failed", ["job"], registry=metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +47,20 @@ class Runner:
     context: JobContext
     leases: LeaseRepository
     runs: JobRunsRepository
+    stats: JobStats
     holder: str  # names this process among the schedulers of one database
     scheduler: BackgroundScheduler
 
     @classmethod
-    def create(cls, context: JobContext, leases: LeaseRepository, runs: JobRunsRepository, holder: str) -> Runner:
+    def create(
+        cls, context: JobContext, leases: LeaseRepository, runs: JobRunsRepository, stats: JobStats, holder: str
+    ) -> Runner:
         scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(max_workers=1)},  # one job at a time: they share the work lists
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        return cls(context, leases, runs, holder, scheduler)
+        return cls(context, leases, runs, stats, holder, scheduler)
 
     def start(self) -> None:
         """Run every job once at once, so that downtime is caught up, and then at its interval."""
@@ -81,18 +89,18 @@ class Runner:
             result = job.run(self.context, now_ms())
         except StoreUnavailable as error:
             log.warning("job_postponed", job=job.name, why=str(error))
-            JOB_FAILURES.labels(job.name).inc()
+            self.stats.failures.labels(job.name).inc()
             result = {"error": str(error)}
         except TanmaiError as error:
             log.error("job_failed", job=job.name, why=str(error))
-            JOB_FAILURES.labels(job.name).inc()
+            self.stats.failures.labels(job.name).inc()
             result = {"error": str(error)}
         except Exception as error:  # the scheduler thread must survive a defect in one job; it is logged with its trace
             log.exception("job_broke", job=job.name)
-            JOB_FAILURES.labels(job.name).inc()
+            self.stats.failures.labels(job.name).inc()
             result = {"error": repr(error)}
         duration_s = monotonic_s() - started_s
-        JOB_SECONDS.labels(job.name).set(duration_s)
+        self.stats.seconds.labels(job.name).set(duration_s)
         self._record(job, duration_s, result)
 
     def _record(self, job: Job, duration_s: float, result: dict[str, Any]) -> None:
