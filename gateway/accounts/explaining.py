@@ -17,9 +17,10 @@ from sqlalchemy import Engine
 
 from collectors.profile import MeterProfile
 from collectors.quantities import QUANTITIES
-from gateway.accounts.documents import EntryDocument, entry_document, instant
+from gateway.accounts.documents import Bilingual, EntryDocument, entry_document, instant
 from gateway.accounts.series import UsageItem, hours_of
 from gateway.carbon.calendar import day_window_ms
+from gateway.carbon.explain import BASES, computed, energy_computed
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import Draft, Entry
 from gateway.registry.model import Enterprise, Feed, Point, Registry, Source
@@ -95,7 +96,10 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     window_from: str
     window_to: str
-    calculation: dict[str, Any]
+    calculation: dict[str, Any]  # as it was booked, and as its hash covers it
+    computed: str  # the same in one line: 120.5 kWh × 0.5306 kgCO2/kWh = 63937 gCO2e
+    energy_computed: str  # "" where the activity carries no energy
+    basis: Bilingual  # why these factors
     factors: list[FactorStep]
     points: list[PointStep]
     records: list[RecordStep]
@@ -131,10 +135,19 @@ def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation |
         window_from=instant(window_ms[0]),
         window_to=instant(window_ms[1]),
         calculation=entry.draft.calculation,
+        computed=computed(entry.draft),
+        energy_computed=energy_computed(entry.draft),
+        basis=_basis(entry.draft.basis),
         factors=_factors(archive.factors, entry),
         points=[] if source is None else _points(archive, registered, source, window_ms),
         records=[] if source is None or not source.records else _records(archive.engine, entry.draft),
     )
+
+
+def _basis(code: str) -> Bilingual:
+    """The basis in words; a code without words is shown as it is."""
+    zh, en = BASES.get(code, (code, code))
+    return Bilingual(zh=zh, en=en)
 
 
 def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:

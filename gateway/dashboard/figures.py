@@ -58,10 +58,10 @@ def ago(age_s: float | None) -> str:
     return str(_("%(n)d 天前", n=round(age_s / 86_400)))
 
 
-GAUGE_START, GAUGE_MIDDLE = 4, 100  # of a width of 200: where the scale begins, and where the benchmark's tick is
+GAUGE_START, GAUGE_MIDDLE = 2, 50  # percent of the width: where the scale begins, and where the benchmark's tick is
 
 
 def gauge_place(ratio: float | None) -> str:
     """Where a ratio lies on the gauge: 0 at its start, 1 at the tick, 2 and more at its end."""
     held = min(max(ratio or 0.0, 0.0), 2.0)
-    return f"{GAUGE_START + held * (GAUGE_MIDDLE - GAUGE_START):.1f}"
+    return f"{GAUGE_START + held * (GAUGE_MIDDLE - GAUGE_START):.1f}%"

@@ -15,7 +15,7 @@ from gateway.accounts.devices import HealthDocument
 from gateway.accounts.documents import StatementDocument
 from gateway.accounts.periods import Period, months_after
 from gateway.accounts.registered import source_name
-from gateway.dashboard.words import SCOPES, in_language, word
+from gateway.dashboard.words import SCOPES, SCOPES_SHORT, in_language, word
 from gateway.registry.model import Enterprise
 
 HISTORY_MONTHS = 12
@@ -65,7 +65,7 @@ def monthly_chart(months: Sequence[str], statements: Mapping[str, StatementDocum
         "labels": list(months),
         "scopes": [
             {
-                "name": word(SCOPES, scope),
+                "name": word(SCOPES_SHORT, scope),
                 "tonnes": [
                     statements[month].by_scope.get(scope, 0.0) / 1000 if month in statements else None
                     for month in months
@@ -85,7 +85,7 @@ def daily_chart(period: Period, sums: Iterable[tuple[str, int, int]]) -> dict[st
         "labels": [_day_label(day) for day in days],
         "scopes": [
             {
-                "name": word(SCOPES, str(scope)),
+                "name": word(SCOPES_SHORT, str(scope)),
                 "tonnes": [
                     grams.get((day.isoformat(), scope), 0) / 1_000_000 if day.isoformat() in booked else None
                     for day in days

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, g, make_response, redirect, render_template, request, session, url_for
+from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -38,7 +39,7 @@ blueprint = Blueprint(
     "dashboard", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
 )
 
-ENTRIES_SHOWN = 40
+ENTRIES_SHOWN = 20
 FINDINGS_SHOWN = 30
 
 POLICY = "; ".join(
@@ -326,28 +327,39 @@ def _viewer(principal: Principal) -> str:
     return name.en if words.is_english() else name.zh
 
 
+TOOLS: dict[str, Any] = {
+    **{name: getattr(words, name) for name in ("word", "industry", "in_language", "activity", "letter", "first")},
+    **{name: value for name, value in vars(words).items() if name.isupper()},
+    **{name: getattr(figures, name) for name in ("number", "tonnes", "percent", "when", "ago", "gauge_place")},
+    "colour_order": words.COLOURS,
+}
+
+
+@blueprint.record_once
+def _tools(state: BlueprintSetupState) -> None:
+    """What every template and macro may use, whoever asks."""
+    state.app.jinja_env.globals.update(TOOLS)
+
+
 @blueprint.app_context_processor
-def _words() -> dict[str, Any]:
-    """What every template may use."""
+def _frame() -> dict[str, Any]:
+    """The frame of a page: who is looking, where they may go, the other language."""
     principal: Principal | None = g.get("principal")
     english = words.is_english()
-    arguments = {**request.args.to_dict(), "lang": "zh" if english else "en"}
     return {
         "english": english,
         "viewer": None if principal is None else _viewer(principal),
         "places": [] if principal is None else _places(),
-        "other_language": url_for(request.endpoint, **{**(request.view_args or {}), **arguments})
-        if request.endpoint and request.method == "GET"
-        else url_for("dashboard.home", lang=arguments["lang"]),
+        "other_language": _address_in("zh" if english else "en"),
         "static": lambda name: url_for("dashboard.static", filename=name, v=parts().version),
-        **{name: getattr(words, name) for name in ("word", "industry", "in_language", "activity")},
-        **{name: getattr(figures, name) for name in ("number", "tonnes", "percent", "when", "ago")},
-        **{name: value for name, value in vars(words).items() if name.isupper()},
-        "colour_order": words.COLOURS,
-        "letter": words.letter,
-        "first": words.first,
-        "at": figures.gauge_place,
     }
+
+
+def _address_in(language: str) -> str:
+    """This page in another language."""
+    if not request.endpoint or request.method != "GET":
+        return url_for("dashboard.home", lang=language)
+    return url_for(request.endpoint, **{**request.args.to_dict(), **(request.view_args or {}), "lang": language})
 
 
 def error_page(status: int, incident: str) -> Response:

@@ -27,6 +27,8 @@ SCOPES: Mapping[str, LazyString] = {
     "3": _("范围三 价值链"),
 }
 
+SCOPES_SHORT: Mapping[str, LazyString] = {"1": _("范围一"), "2": _("范围二"), "3": _("范围三")}
+
 COLOURS: Mapping[str, LazyString] = {
     "red": _("红"),
     "orange": _("橙"),
@@ -54,6 +56,7 @@ BASES: Mapping[str, LazyString] = {
     "exact": _("年份与地区相符"),
     "older_edition": _("暂用旧版因子"),
     "regional_fallback": _("以上级地区代替"),
+    "default": _("通用缺省值"),
     "supplier_specific": _("供应商提供"),
     "measured": _("实测"),
     "zero_with_evidence": _("有凭证计零"),
@@ -69,6 +72,41 @@ REASONS: Mapping[str, LazyString] = {
 METRICS: Mapping[str, LazyString] = {
     "carbon_intensity": _("碳排放强度"),
     "energy_intensity": _("能耗强度"),
+}
+
+# Quantities that devices of a park commonly show; see collectors.quantities for all.
+QUANTITIES: Mapping[str, LazyString] = {
+    "energy_import": _("正向有功电能"),
+    "energy_export": _("反向有功电能"),
+    "reactive_energy_import": _("无功电能"),
+    "power": _("有功功率"),
+    "reactive_power": _("无功功率"),
+    "power_factor": _("功率因数"),
+    "voltage": _("电压"),
+    "current": _("电流"),
+    "frequency": _("频率"),
+    "gas_volume": _("燃气体积"),
+    "gas_volume_normal": _("燃气体积（标况）"),
+    "gas_flow": _("燃气流量"),
+    "gas_flow_normal": _("燃气流量（标况）"),
+    "steam_mass": _("蒸汽质量"),
+    "steam_flow": _("蒸汽流量"),
+    "heat_energy": _("热量"),
+    "heat_flow": _("热流量"),
+    "water_volume": _("水量"),
+    "co2_mass": _("二氧化碳累计排放"),
+    "co2_mass_flow": _("二氧化碳排放速率"),
+    "temperature": _("温度"),
+    "pressure": _("压力"),
+}
+
+# What an agent says of its buffer, in the order shown.
+BUFFER: Mapping[str, LazyString] = {
+    "readings": _("待发读数"),
+    "batches": _("待发批次"),
+    "set_aside_batches": _("搁置批次"),
+    "dropped_readings": _("溢出丢弃"),
+    "lost_readings": _("写盘失败"),
 }
 
 SEVERITIES: Mapping[str, LazyString] = {"info": _("提示"), "warning": _("注意"), "error": _("错误")}
@@ -112,10 +150,12 @@ def industry(code: str) -> str:
     return code if division is None else f"{code} {division}"
 
 
-def in_language(name: Bilingual | None) -> str:
+def in_language(name: Bilingual | Mapping[str, str] | None) -> str:
     """A name in the language of the request."""
     if name is None:
         return ""
+    if isinstance(name, Mapping):
+        return name["en" if is_english() else "zh"]
     return name.en if is_english() else name.zh
 
 

@@ -53,8 +53,7 @@ function frame() {
       padding: [10, 14], textStyle: { color: css("--ink"), fontSize: 12.5 }, confine: true },
     x: { ...axis, axisLabel: { color: css("--soft"), fontSize: 11.5, hideOverlap: true } },
     y: { type: "value", splitNumber: 4, splitLine: { lineStyle: { color: css("--hair") } },
-      axisLabel: { color: css("--soft"), fontSize: 11.5, formatter: (v) => figure(v).replace(/\.0+$|(\.\d*?)0+$/, "$1") },
-      nameTextStyle: { color: css("--soft"), align: "left" } },
+      axisLabel: { color: css("--soft"), fontSize: 11.5, formatter: (v) => figure(v).replace(/\.0+$|(\.\d*?)0+$/, "$1") } },
   };
 }
 
@@ -77,7 +76,7 @@ function loadOption(data) {
   return {
     ...base,
     xAxis: { ...base.x, type: "time", splitNumber: 6, axisLabel: { ...base.x.axisLabel, formatter: (at) => time.format(at) } },
-    yAxis: { ...base.y, name: "kW" },
+    yAxis: base.y,
     tooltip: { ...base.tooltip, formatter: (points) => tooltip(full.format(points[0].value[0]),
       points.map((p) => ({ name: p.seriesName, value: p.value[1], colour: p.color })).reverse(), "kW") },
     series,
@@ -90,7 +89,7 @@ function scopesOption(data) {
   return {
     ...base,
     xAxis: { ...base.x, type: "category", data: data.labels },
-    yAxis: { ...base.y },
+    yAxis: base.y,
     tooltip: { ...base.tooltip, axisPointer: { type: "shadow", shadowStyle: { color: css("--wash"), opacity: 0.6 } },
       formatter: (points) => tooltip(points[0].name,
         points.map((p) => ({ name: p.seriesName, value: p.value, colour: p.color })).reverse(), "t") },
@@ -107,7 +106,7 @@ function sourcesOption(data, place) {
   const rows = [...data.rows].reverse();
   return {
     ...base,
-    grid: { ...base.grid, top: 4 },
+    grid: { ...base.grid, top: 4, right: 48 },
     legend: { show: false },
     xAxis: { ...base.y },
     yAxis: { ...base.x, type: "category", data: rows.map((row) => row.name), axisLabel: { color: css("--ink"), fontSize: 12.5, width: 150, overflow: "truncate" } },
@@ -126,7 +125,7 @@ function hoursOption(data) {
   return {
     ...base,
     xAxis: { ...base.x, type: "category", data: data.hours.map((hour) => time.format(hour.start_ms)) },
-    yAxis: { ...base.y, name: data.unit },
+    yAxis: base.y,
     tooltip: { ...base.tooltip, axisPointer: { type: "shadow", shadowStyle: { color: css("--wash"), opacity: 0.6 } },
       formatter: (points) => tooltip(points[0].name,
         points.map((p) => ({ name: p.seriesName, value: p.value, colour: p.color })), data.unit) },

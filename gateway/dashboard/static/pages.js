@@ -7,6 +7,8 @@ for (const form of document.querySelectorAll("form[data-submit-on-change]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 
+await document.fonts.ready; // the charts measure their words when they are drawn
+
 const charts = new Map();
 for (const place of document.querySelectorAll("[data-chart]")) {
   const name = place.dataset.chart;
