@@ -65,6 +65,8 @@ class EmbeddedBroker:
         self._engine.write(self._place, self._accounts)
         if self._log_file.exists() and self._log_file.stat().st_size > LOG_KEPT_BYTES:
             self._log_file.replace(self._log_file.with_suffix(".log.1"))
+        self._process.end_left_over()
+        self._refuse_taken_port()
         self._process.start()
         try:
             self._await_ready()
@@ -96,13 +98,25 @@ class EmbeddedBroker:
     def stop(self) -> None:
         self._process.stop()
 
+    def _refuse_taken_port(self) -> None:
+        """Somebody else's broker on our port would look like ours: ready, but with other accounts."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._place.host, self._place.port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"the embedded broker cannot listen on {self._place.host}:{self._place.port} ({error.strerror}): "
+                    "choose another address with TANMAI_MQTT_LISTEN"
+                ) from error
+
     def _await_ready(self) -> None:
         deadline = clock.monotonic_s() + READY_TIMEOUT_S
         while clock.monotonic_s() < deadline:
             if not self._process.alive:
                 raise ConfigurationError(
-                    f"the embedded broker ({self._engine.name}) ended at once: {self._last_words()}. If the port "
-                    f"{self._place.port} is taken, choose another with TANMAI_MQTT_LISTEN"
+                    f"the embedded broker ({self._engine.name}) ended at once: {self._last_words()}; "
+                    f"more in {self._log_file}"
                 )
             try:
                 socket.create_connection((self._place.host, self._place.port), timeout=1).close()

@@ -50,9 +50,12 @@ class GuardedProcess:
         self._log_file = log_file
         self._shell: subprocess.Popen[bytes] | None = None
 
+    def end_left_over(self) -> bool:
+        """End what a former life left behind; gives whether there was something."""
+        return end_left_over(self._pid_file, self._command)
+
     def start(self) -> None:
-        """Start the child, after ending a left-over one."""
-        end_left_over(self._pid_file, self._command)
+        """Start the child. Call `end_left_over` first."""
         with self._log_file.open("ab") as log:
             self._shell = subprocess.Popen(
                 ["/bin/sh", "-c", _SCRIPT, "sh", str(self._pid_file), *self._command],

@@ -20,6 +20,7 @@ the largest group.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ class MqttListener:
         self._intake = intake
         self._address = address
         self._stats = stats
-        self._client_id = client_id
+        # NATS takes no dots and blanks in a client id, and a host's name may stand in it.
+        self._client_id = re.sub(r"[^0-9A-Za-z_-]", "-", client_id)
         self._stall_s = stall_s
         self._now_ms = now_ms
         self._stop = threading.Event()
