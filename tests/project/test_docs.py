@@ -27,7 +27,7 @@ LINE_NUMBERS = re.compile(r"\.(?:py|yaml|toml):\d+|#L\d+|\blines? \d+\b", re.IGN
 # Places of one machine, hosts of package indexes, and words that mean nothing to a reader of the project.
 FORBIDDEN = re.compile(r"(?<![\w.])/(?:work|farm|root)/|pypi\.org|registry\.npmjs|files\.pythonhosted|\.\./shared")
 IMAGINARY = "acme"  # the maker of the meters that docs show how to add
-DOTTED = re.compile(r"(?:collectors|edge_agent|gateway)(?:\.\w+)+\Z")
+DOTTED = re.compile(r"(?:collectors|edge_agent|gateway)(?:\.\w+)+(?<!\.txt)\Z")
 PATHS = re.compile(r"(?:collectors|edge_agent|gateway|config|tests|docs|deploy|scripts|requirements)/[\w./-]*[\w/]\Z")
 
 
@@ -126,6 +126,12 @@ def test_paths_links_and_names_in_docs_exist(project: Any) -> None:
     assert list(missing_paths(project.documents, project.root)) == []
     assert list(broken_links(project.documents, project.root)) == []
     assert list(unresolved_names(project.documents, project)) == []
+
+
+def test_documents_that_the_code_points_to_exist(project: Any) -> None:
+    named = {name for module in project.modules for name in re.findall(r"docs/[\w/-]+\.md", module.text)}
+    assert len(named) >= 3
+    assert [name for name in sorted(named) if name not in project.documents] == []
 
 
 def test_planted_paths_links_and_names_are_caught(project: Any) -> None:
