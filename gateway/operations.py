@@ -188,7 +188,7 @@ def _explain(house: House, arguments: Arguments) -> Answer:
     enterprise, _, seq = entry.rpartition("-")
     explained = house.reader.explain(enterprise, int(seq)) if seq.isascii() and seq.isdigit() else None
     if explained is None:
-        raise OperationFailed(f"there is no entry {entry!r}; an id looks like 91350500M00000000Y-12")
+        raise OperationFailed(f"there is no entry {entry!r}; an id looks like 91350500M00000000L-12")
     return explained
 
 

@@ -16,13 +16,13 @@ from sqlalchemy import Engine
 from gateway.accounts.documents import body_of, rating_document, statement_document, statement_from
 from gateway.accounts.output import outputs_of
 from gateway.accounts.periods import Period
-from gateway.carbon.calendar import day_start_ms
+from gateway.carbon.calendar import ONE_DAY, day_start_ms
 from gateway.carbon.model import Statement
 from gateway.carbon.policy import Policy
 from gateway.carbon.rating import ProductOutput, RatingInput, rate
 from gateway.carbon.statement import statement_of
 from gateway.registry.model import Enterprise, Registry
-from gateway.scheduler.days import first_open_day, month_days
+from gateway.scheduler.days import first_open_day, month_days, month_of
 from gateway.signing import Signer
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.ledger_repository import LedgerRepository
@@ -56,6 +56,8 @@ class StatementsStage:
         store = StatementsRepository(self.engine)
         newest = store.newest(enterprise.id, month)
         statement = self.sum(registry, enterprise, month, now_ms)
+        if newest is None and not statement.by_source and not self._is_current(registry, enterprise, month, now_ms):
+            return StatementsDone()  # before the enterprise had any data: nothing to state
         closed = newest is not None and newest.status == "closed"
         if newest is not None and closed and _same_account(newest, statement):
             return StatementsDone(ratings_changed=self._rate(registry, enterprise, statement, newest.version, now_ms))
@@ -66,6 +68,11 @@ class StatementsStage:
         if closed:
             self._freeze(enterprise, month, version, statement, predecessor, now_ms)
         return StatementsDone(int(changed), rated)
+
+    def _is_current(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int) -> bool:
+        """Is this the month of the day that ended last?"""
+        today = first_open_day(now_ms, self.settle_s, registry.park_of(enterprise.id).timezone)
+        return month == month_of(today - ONE_DAY)
 
     def close(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int) -> int | None:
         """Freeze and sign an open month that has ended; gives its version, or None if there is nothing to close."""

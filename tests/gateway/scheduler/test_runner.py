@@ -1,0 +1,100 @@
+"""Promises of the scheduler: every job runs, none is skipped for being late, one leader, a failure costs one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from collectors.clock import now_ms
+from collectors.errors import StoreUnavailable
+from gateway.scheduler.jobs import JOBS, Job, JobContext
+from gateway.scheduler.runner import LEASE, LEASE_TTL_MS, JobStats, Runner
+from gateway.store.job_runs_repository import JobRunsRepository
+from gateway.store.lease_repository import LeaseRepository
+from tests.gateway.scheduler.plant import Plant
+
+RunnerOf = Callable[[str], Runner]
+
+
+@pytest.fixture
+def runner_of(plant: Plant) -> RunnerOf:
+    """A runner with a name of its own on the plant's database."""
+
+    def made(holder: str) -> Runner:
+        house = plant.house
+        context = JobContext(replace(house.settings, rollup_every_s=1.0), house.pipeline)
+        stats = JobStats(CollectorRegistry())
+        return Runner.create(context, LeaseRepository(house.engine), JobRunsRepository(house.engine), stats, holder)
+
+    return made
+
+
+def results(plant: Plant) -> dict[str, str]:
+    return {run.job: run.result for run in JobRunsRepository(plant.house.engine).runs()}
+
+
+def test_starting_runs_every_job_of_the_table_at_once(plant: Plant, runner_of: RunnerOf) -> None:
+    runner = runner_of("one")
+    runner.start()
+    deadline = time.monotonic() + 20
+    while len(results(plant)) < len(JOBS) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    runner.stop()
+    assert results(plant).keys() == {job.name for job in JOBS}
+
+
+def test_no_run_is_skipped_for_being_late(runner_of: RunnerOf) -> None:
+    runner = runner_of("one")
+    runner.start()
+    try:
+        jobs = runner.scheduler.get_jobs()
+        assert {job.id for job in jobs} == {job.name for job in JOBS}
+        assert all(job.misfire_grace_time is None and job.coalesce and job.max_instances == 1 for job in jobs)
+    finally:
+        runner.stop()
+
+
+def test_of_two_schedulers_one_works_until_it_stops(plant: Plant, runner_of: RunnerOf) -> None:
+    done: list[str] = []
+    first, second = runner_of("first"), runner_of("second")
+    job_of = {name: Job("probe", lambda _: 1.0, lambda *_, own=name: done.append(own) or {}) for name in ("1st", "2nd")}
+    first.run(job_of["1st"])
+    second.run(job_of["2nd"])
+    assert done == ["1st"]
+    LeaseRepository(plant.house.engine).release(LEASE, "first")
+    second.run(job_of["2nd"])
+    assert done == ["1st", "2nd"]
+
+
+def test_a_dead_leader_is_replaced_when_its_lease_has_run_out(plant: Plant, runner_of: RunnerOf) -> None:
+    leases = LeaseRepository(plant.house.engine)
+    first = leases.acquire(LEASE, "dead", now_ms() - LEASE_TTL_MS - 1, LEASE_TTL_MS)
+    done: list[int] = []
+    runner_of("alive").run(Job("probe", lambda _: 1.0, lambda *_: done.append(1) or {}))
+    assert done == [1]
+    fence = leases.acquire(LEASE, "alive", now_ms(), LEASE_TTL_MS)
+    assert first is not None and fence is not None and fence > first
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("the store is away"), RuntimeError("a defect")])
+def test_a_job_that_fails_is_recorded_and_runs_again(
+    plant: Plant, runner_of: RunnerOf, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = runner_of("one")
+    outcomes = iter([error, {"done": 1}])
+
+    def work(*_: object) -> dict[str, int]:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    job = Job("probe", lambda _: 1.0, work)
+    runner.run(job)
+    assert str(error) in results(plant)["probe"]
+    runner.run(job)
+    assert results(plant)["probe"] == '{"done": 1}'
