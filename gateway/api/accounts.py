@@ -9,17 +9,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from urllib.parse import urlencode
 
 import msgspec
 from flask import Blueprint, Response, request, stream_with_context
+from flask.typing import ResponseReturnValue
 
 from gateway.accounts.documents import Bilingual, RatingDocument, StatementDocument
 from gateway.accounts.periods import Period
 from gateway.accounts.registered import bilingual
 from gateway.api import paging
 from gateway.api.auth import allowed, caller, parts, visible_enterprises
-from gateway.api.openapi import SPEC, answers
+from gateway.api.openapi import SPEC, answers, checked_query
 from gateway.api.problem import ApiProblem, ProblemDocument
 from gateway.api.queries import AccountsQuery, period_of
 from gateway.registry.model import STAGES, Enterprise
@@ -43,29 +45,53 @@ class AccountPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
+def _in_other_formats(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+    """JSON goes on to the view; NDJSON and CSV are streamed from here, past the checker that would hold them whole."""
+
+    @wraps(view)
+    def negotiated() -> ResponseReturnValue:
+        kind = _negotiated()
+        return view() if kind not in FORMATS else _streamed(kind)
+
+    return negotiated
+
+
 @blueprint.get("")
 @allowed("platform", "park", "admin")
+@_in_other_formats
 @SPEC.validate(resp=answers(AccountPage, HTTP_406=ProblemDocument), tags=("accounts",))
-def list_accounts(query: AccountsQuery) -> AccountPage | Response:
+def list_accounts(query: AccountsQuery) -> AccountPage:
     """Statement and rating of every enterprise this token may see, newest versions; JSON, NDJSON or CSV by Accept."""
+    period, limit = _month(query), paging.limit_of(query.limit)
+    enterprises = _from(query)
+    page = enterprises[:limit]
+    return AccountPage(items=_items(page, period), next=page[-1].id if len(enterprises) > limit else None)
+
+
+def _streamed(kind: str) -> Response:
+    query = checked_query(AccountsQuery)
+    period, limit = _month(query), paging.limit_of(query.limit)
+    enterprises = _from(query)
+    wanted = enterprises if query.limit is None else enterprises[:limit]
+    body = stream_with_context(FORMATS[kind](_read(wanted, period)))
+    response = Response(body, content_type=f"{kind}; charset=utf-8")
+    if len(wanted) < len(enterprises):
+        link = urlencode({"period": period.text, "limit": limit, "cursor": wanted[-1].id})
+        response.headers["Link"] = f'<{request.path}?{link}>; rel="next"'
+    return response
+
+
+def _month(query: AccountsQuery) -> Period:
     period = period_of(query.period)
     if period.kind != "month":
         raise ApiProblem(400, "bad-period", f"Accounts are pulled by month; {period.text} is a {period.kind}.")
-    kind = _negotiated()
-    after, limit = paging.after_key(query.cursor), paging.limit_of(query.limit)
-    enterprises = [own for own in visible_enterprises(parts().registry(), caller()).values() if own.id > after]
-    page = enterprises[:limit]
-    following = page[-1].id if len(enterprises) > limit else None
-    if kind == "application/json":
-        return AccountPage(items=_items(page, period), next=following)
-    wanted = enterprises if query.limit is None else page
-    response = Response(
-        stream_with_context(FORMATS[kind](_read(wanted, period))), content_type=f"{kind}; charset=utf-8"
-    )
-    if query.limit is not None and following is not None:
-        link = urlencode({"period": period.text, "limit": limit, "cursor": following})
-        response.headers["Link"] = f'<{request.path}?{link}>; rel="next"'
-    return response
+    return period
+
+
+def _from(query: AccountsQuery) -> list[Enterprise]:
+    """The enterprises from the cursor on."""
+    after = paging.after_key(query.cursor)
+    return [own for own in visible_enterprises(parts().registry(), caller()).values() if own.id > after]
 
 
 def _negotiated() -> str:

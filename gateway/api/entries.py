@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint
 
+from gateway.accounts.explaining import Explanation
 from gateway.api.auth import READERS, allowed, enterprise_or_404, parts
 from gateway.api.openapi import SPEC, answers
 from gateway.api.problem import ApiProblem
@@ -16,7 +17,7 @@ blueprint = Blueprint("entries", __name__, url_prefix="/api/v1/entries")
 
 @blueprint.get("/<entry>/explain")
 @allowed(*READERS)
-@SPEC.validate(resp=answers(dict[str, Any]), tags=("entries",))
+@SPEC.validate(resp=answers(Explanation), tags=("entries",))
 def explain_entry(entry: str, query: NoQuery) -> Any:
     """The chain of causes: entry, factor with its source, hours, readings, and the register each comes from."""
     enterprise, _, seq = entry.rpartition("-")
