@@ -34,6 +34,7 @@ from gateway.broker.accounts import (
 from gateway.broker.address import BrokerAddress
 from gateway.broker.embedded import EmbeddedBroker
 from gateway.carbon.activities import ACTIVITIES
+from gateway.carbon.calendar import check_zone
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.policy import Policy, load_policies
 from gateway.control import write_private
@@ -239,7 +240,15 @@ def _house(
         timeseries=timeseries,
         registry_repository=repository,
         profiles=profiles,
-        knowledge=Knowledge(profiles, ACTIVITIES, frozenset(policies)),
+        knowledge=Knowledge(
+            profiles,
+            ACTIVITIES,
+            policies=frozenset(policies),
+            regions=frozenset(factor.region for factor in factors.factors.values()),
+            fuel_sets=factors.fuel_sets,
+            factors=factors.factors.keys(),
+            zone_problem=check_zone,
+        ),
         factors=factors,
         access=Access(TokenRepository(engine), password_hash),
         reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles),

@@ -42,7 +42,7 @@ def check_zone(zone: str) -> str | None:
     """Why a zone cannot be accounted in, as a sentence; None if it can."""
     try:
         info = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a directory's name gives an OSError
         return f"{zone!r} is no IANA time zone: write one such as Asia/Shanghai"
     for year in range(FIRST_YEAR, LAST_YEAR):
         for month in (1, 7):

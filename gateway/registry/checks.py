@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from collectors.errors import Problem
 from collectors.quantities import QUANTITIES
@@ -40,14 +39,18 @@ class World:
 # --- of a park ------------------------------------------------------------------------------------------------------
 
 
-def timezone_exists(park: Place, world: World) -> Problems:
+def timezone_can_be_accounted_in(park: Place, world: World) -> Problems:
     timezone = park.text("timezone")
-    if timezone is None:
-        return
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a directory's name gives an OSError
-        yield park.at("timezone").problem(f"unknown time zone {timezone}: write an IANA name such as Asia/Shanghai")
+    problem = None if timezone is None else world.knowledge.zone_problem(timezone)
+    if problem is not None:
+        yield park.at("timezone").problem(problem)
+
+
+def region_has_factors(park: Place, world: World) -> Problems:
+    region = park.text("region")
+    if region is not None and region not in world.knowledge.regions:
+        known = ", ".join(sorted(world.knowledge.regions))
+        yield park.at("region").problem(f"no factor file has region {region}; known are {known}")
 
 
 def area_is_positive(park: Place, world: World) -> Problems:
@@ -87,6 +90,20 @@ def policy_exists(enterprise: Place, world: World) -> Problems:
     if policy is not None and policy not in world.knowledge.policies:
         known = ", ".join(sorted(world.knowledge.policies)) or "none"
         yield enterprise.at("rating_policy").problem(f"unknown rating policy {policy}; known are {known}")
+
+
+def fuel_set_exists(enterprise: Place, world: World) -> Problems:
+    fuel_set = enterprise.at("method").text("fuel_set")
+    if fuel_set is not None and fuel_set not in world.knowledge.fuel_sets:
+        known = ", ".join(sorted(world.knowledge.fuel_sets))
+        yield enterprise.at("method", "fuel_set").problem(f"unknown fuel set {fuel_set}; known are {known}")
+
+
+def own_factors_exist(enterprise: Place, world: World) -> Problems:
+    for place in enterprise.items("sources"):
+        factor = place.text("factor")
+        if factor is not None and factor not in world.knowledge.factors:
+            yield place.at("factor").problem(f"unknown factor {factor}; `tanmai factors list` shows the known ones")
 
 
 def ids_are_plain_and_single(enterprise: Place, world: World) -> Problems:
@@ -179,12 +196,19 @@ def replacements_are_exact(enterprise: Place, world: World) -> Problems:
 
 Check = Callable[[Place, World], Problems]
 
-PARK_CHECKS: tuple[Check, ...] = (park_id_is_plain, timezone_exists, area_is_positive)
+PARK_CHECKS: tuple[Check, ...] = (
+    park_id_is_plain,
+    timezone_can_be_accounted_in,
+    region_has_factors,
+    area_is_positive,
+)
 ENTERPRISE_CHECKS: tuple[Check, ...] = (
     credit_code_is_right,
     industry_is_a_code,
     park_exists,
     policy_exists,
+    fuel_set_exists,
+    own_factors_exist,
     ids_are_plain_and_single,
     devices_have_points,
     sources_are_fed,

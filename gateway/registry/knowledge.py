@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,3 +37,7 @@ class Knowledge:
     profiles: Mapping[str, KnownProfile]
     activities: Mapping[str, KnownActivity]
     policies: Collection[str]
+    regions: Collection[str]  # that the factor files have values for
+    fuel_sets: Collection[str]
+    factors: Collection[str]  # ids that a source may name in place of its activity's own choice
+    zone_problem: Callable[[str], str | None]  # why a time zone cannot be accounted in; None if it can

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from collectors.profile import shipped_config_dir
 from collectors.quantities import QUANTITIES
 from gateway.carbon.activities import ACTIVITIES
+from gateway.carbon.calendar import check_zone
+from gateway.carbon.factors import FactorBook
 from gateway.demo.plant import Plant
 from gateway.demo.scenario import Scenario
 from gateway.registry.knowledge import Knowledge
@@ -16,7 +19,17 @@ from gateway.registry.model import Enterprise
 @pytest.fixture(scope="module")
 def file(scenario: Scenario) -> RegistryFile:
     text = scenario.registry_file.read_text(encoding="utf-8")
-    return read_registry(text, "registry.yaml", Knowledge(scenario.profiles, ACTIVITIES, {"four-colour-demo"}))
+    factors = FactorBook.load(shipped_config_dir())
+    knowledge = Knowledge(
+        scenario.profiles,
+        ACTIVITIES,
+        policies={"four-colour-demo"},
+        regions={factor.region for factor in factors.factors.values()},
+        fuel_sets=factors.fuel_sets,
+        factors=factors.factors.keys(),
+        zone_problem=check_zone,
+    )
+    return read_registry(text, "registry.yaml", knowledge)
 
 
 @pytest.fixture(scope="module")

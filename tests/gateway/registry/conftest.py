@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from collectors.errors import ConfigurationError, Problem
+from gateway.carbon.calendar import check_zone
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.loading import RegistryFile, read_registry
 from gateway.registry.model import Registry
@@ -43,6 +44,10 @@ def knowledge() -> Knowledge:
             "material.clay": Kind(("t", "kg"), records_only=True),
         },
         policies={"four-colour-demo"},
+        regions={"CN", "fujian", "shandong"},
+        fuel_sets={"gbt32151-34-2024"},
+        factors={"grid.green"},
+        zone_problem=check_zone,
     )
 
 

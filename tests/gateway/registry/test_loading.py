@@ -71,8 +71,12 @@ def test_empty_file_says_nothing(read: Read) -> None:
 # text of the good file -> what replaces it, in which key, and a piece of the message
 FAULTS = [
     ("region: fujian", "region: fujian, colour: red", "parks[0].colour", "unknown key"),
-    ("Asia/Shanghai", "Asia/Atlantis", "parks[0].timezone", "unknown time zone"),
-    ("Asia/Shanghai", "../etc", "parks[0].timezone", "unknown time zone"),
+    ("Asia/Shanghai", "Asia/Atlantis", "parks[0].timezone", "no IANA time zone"),
+    ("Asia/Shanghai", "../etc", "parks[0].timezone", "no IANA time zone"),
+    ("Asia/Shanghai", "Asia/Kolkata", "parks[0].timezone", "whole UTC hours"),
+    ("region: fujian", "region: atlantis", "parks[0].region", "known are CN, fujian"),
+    ("gbt32151-34-2024", "gbt32151-35", "enterprises[0].method.fuel_set", "unknown fuel set"),
+    ("grid.green", "grid.blue", "enterprises[0].sources[1].factor", "unknown factor"),
     ("area_km2: 1.8", "area_km2: 0", "parks[0].area_km2", "above 0"),
     ("{id: quanzhou-demo", "{id: quanzhou/demo", "parks[0].id", "an id is"),
     ("M00000000L", "M00000000M", "enterprises[0].id", "should be L"),
