@@ -22,7 +22,7 @@ from gateway.settings import load_settings
 ROLES = ("all", "ingest", "web", "scheduler")
 TOKEN_ROLES = ("device", "enterprise", "park", "platform", "admin")
 
-out = Console(soft_wrap=True)
+out = printing.console()
 err = Console(stderr=True, soft_wrap=True)
 
 

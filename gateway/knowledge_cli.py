@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from collectors.errors import ConfigurationError, Problem
 from collectors.profile import MeterProfile, load_profiles
@@ -22,7 +21,7 @@ from gateway.carbon.model import Factor
 from gateway.carbon.policy import Policy, load_policies
 from gateway.settings import load_settings
 
-out = Console(soft_wrap=True)
+out = printing.console()
 Row = Sequence[str]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,14 @@ COLOUR_WORDS = {
     "grey": "灰 unrated",
 }
 CHECK_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+
+
+PIPED_WIDTH = 200  # columns where nobody's terminal says how wide it is: tables are not to be cut
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal."""
+    return Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def registry_diff(out: Console, answer: Mapping[str, Any]) -> None:
@@ -132,36 +141,72 @@ def _rating(out: Console, rating: Mapping[str, Any]) -> None:
         out.print(f"  {escape(reason)}", highlight=False)
     to_next = rating["to_next"]
     if to_next:
-        out.print(f"  to {to_next['colour']}: {to_next['cut_kg']:,.0f} kgCO2e less at the same output", highlight=False)
+        cuts = [
+            f"{to_next[key]:,.0f} {unit}" for key, unit in (("cut_kg", "kgCO2e"), ("cut_kgce", "kgce")) if to_next[key]
+        ]
+        out.print(f"  to {to_next['colour']}: {' and '.join(cuts)} less at the same output", highlight=False)
 
 
 def explanation(out: Console, answer: Mapping[str, Any]) -> None:
-    """The chain of causes as a tree; long lists of hours and readings are shortened here, never in --json."""
-    tree = Tree(f"[bold]{escape(str(answer.get('id', 'entry')))}[/]", highlight=False)
-    _grow(tree, answer)
+    """The chain of causes as a tree, from the entry down to registers or records. --json has all of it."""
+    entry = answer["entry"]
+    tree = Tree(
+        f"[bold]entry {escape(answer['id'])}[/] · {entry['day']} · {escape(entry['source'])} · {entry['activity']} · "
+        f"[bold]{entry['emission_kg']:,.3f} kgCO2e[/]",
+        highlight=False,
+    )
+    booked = tree.add(f"booked at {entry['booked_at']}, reason {entry['reason']}, scope {entry['scope']}")
+    booked.add(f"hash {entry['hash']}")
+    booked.add(f"follows {entry['previous_hash']}")
+    if entry["reverses"]:
+        booked.add(f"takes back {entry['reverses']}")
+    if answer["reversed_by"]:
+        booked.add(f"taken back by {answer['reversed_by']}")
+    computed = tree.add(f"computed as {escape(answer['computed'])}")
+    if answer["energy_computed"]:
+        computed.add(f"energy {escape(answer['energy_computed'])}")
+    factors = tree.add(f"factor by basis [bold]{entry['basis']}[/]: {escape(answer['basis']['en'])}")
+    for one in answer["factors"]:
+        branch = factors.add(f"{one['term']} = {one['value']} {one['unit']} · {escape(one['id'])}")
+        branch.add(f"edition {one['edition']}, published on {one['published_on']}, confidence {one['confidence']}")
+        branch.add(escape(one["source"]))
+    activity = tree.add(
+        f"activity {entry['amount']:,} {entry['unit']} · coverage {entry['coverage']:.1%} · "
+        f"estimated {entry['estimated_share']:.1%}"
+    )
+    for point in answer["points"]:
+        _grow_point(activity, point)
+    for record in answer["records"]:
+        activity.add(
+            f"record {escape(record['id'])}: {record['amount']:,} {record['unit']} from {record['start']} to "
+            f"{record['end']} {escape(record['note'])}"
+        )
+    activity.add(f"digest {entry['digest']}")
     out.print(tree)
 
 
-LIST_ROWS_SHOWN = 6
-
-
-def _grow(tree: Tree, value: Any) -> None:
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            if isinstance(child, Mapping | list) and child:
-                _grow(tree.add(f"[bold]{escape(str(key))}[/]"), child)
-            else:
-                tree.add(f"{escape(str(key))}: {escape(str(child))}")
-        return
-    for index, child in enumerate(value[:LIST_ROWS_SHOWN]):
-        if isinstance(child, Mapping) and not any(isinstance(inner, Mapping | list) for inner in child.values()):
-            tree.add(escape(" · ".join(f"{key} {inner}" for key, inner in child.items())))
-        elif isinstance(child, Mapping | list):
-            _grow(tree.add(str(index + 1)), child)
-        else:
-            tree.add(escape(str(child)))
-    if len(value) > LIST_ROWS_SHOWN:
-        tree.add(f"… and {len(value) - LIST_ROWS_SHOWN} more (--json shows all)")
+def _grow_point(activity: Tree, point: Mapping[str, Any]) -> None:
+    """One point: its hours, its first and last reading, its register."""
+    branch = activity.add(
+        f"point [bold]{escape(point['point'])}[/] × {point['share']}: {point['amount']:,} {point['unit']} in "
+        f"{len(point['hours'])} hours"
+    )
+    for hour in point["hours"]:
+        estimated = f", {hour['estimated']:,} estimated" if hour["estimated"] else ""
+        branch.add(f"{hour['start']}  {hour['amount']:,} {point['unit']}, coverage {hour['coverage']:.0%}{estimated}")
+    readings = branch.add(f"{point['readings']} readings inside; it is counted")
+    for name in ("first", "last"):
+        reading = point[name]
+        if reading is not None:
+            word = {"first": "from", "last": "to"}[name]
+            readings.add(f"{word} {reading['value']:.12g} at {reading['at']}")
+    register = point["register"]
+    if register is not None:
+        branch.add(
+            f"register {register['address']}, function {register['function_code']}, {register['dtype']} "
+            f"{register['word_order']} × {register['scale']} of {escape(register['maker'])} "
+            f"{escape(register['model'])} (profile {register['profile']})"
+        )
 
 
 def verification(out: Console, answer: Mapping[str, Any]) -> None:

@@ -74,9 +74,11 @@ class PointStep(msgspec.Struct, frozen=True, kw_only=True):
     unit: str | None
     amount: float
     hours: list[UsageItem]
-    readings: int
-    first: ReadingStep | None
-    last: ReadingStep | None
+    readings: int  # inside the day
+    first: ReadingStep | None  # at the day's start or the last one before it: where its usage begins to be counted
+    last: (
+        ReadingStep | None
+    )  # at the day's end or the first one after it; as long as there is none, the last one inside
     register: RegisterStep | None  # None = the point is described in the registry, not by a profile
 
 
@@ -188,7 +190,10 @@ def _points(archive: Archive, enterprise: Enterprise, source: Source, window_ms:
 
 def _point(archive: Archive, feed: Feed, point: Point, profile_id: str | None, window_ms: tuple[int, int]) -> PointStep:
     usage = archive.timeseries.usage([point.point_id], *window_ms)
-    readings = archive.timeseries.read([point.point_id], *window_ms)
+    start_ms, end_ms = window_ms
+    readings = archive.timeseries.read([point.point_id], start_ms, end_ms)
+    before = archive.timeseries.before([point.point_id], start_ms + 1, 1)
+    after = archive.timeseries.after([point.point_id], end_ms, 1)
     return PointStep(
         point=f"{feed.device}.{feed.point}",
         share=feed.share,
@@ -197,8 +202,8 @@ def _point(archive: Archive, feed: Feed, point: Point, profile_id: str | None, w
         amount=int(np.sum(usage.amount_u)) / 1_000_000,
         hours=hours_of(usage),
         readings=len(readings),
-        first=_reading(readings, 0),
-        last=_reading(readings, -1),
+        first=_reading(before if len(before) else readings, 0),
+        last=_reading(after if len(after) else readings, -1),
         register=_register(archive.profiles.get(profile_id or ""), point),
     )
 
