@@ -7,7 +7,7 @@ from datetime import timedelta
 from flask import Blueprint, Flask, Response, request
 
 from gateway.api import accounts, auth, changes, enterprises, entries, operations, ops, parks, problem, records
-from gateway.dashboard import languages, views
+from gateway.dashboard import frame, languages, signing_in, views
 from gateway.parts import Parts
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
@@ -19,8 +19,11 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     changes.blueprint,
     operations.blueprint,
     ops.blueprint,
-    views.blueprint,
+    frame.blueprint,
 )
+
+# The modules whose views are on the pages' blueprint.
+PAGES = (signing_in, views)
 
 MAX_BODY_BYTES = 64 * 2**20  # of any request; calls with a smaller limit check their own
 SESSION_DAYS = 30
@@ -44,7 +47,7 @@ def assemble(parts: Parts) -> Flask:
     ops.install(app, parts)
     languages.install(app)
     auth.install(app)
-    problem.install(app, views.error_page)
+    problem.install(app, frame.error_page)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     if parts.intake_blueprint is not None:

@@ -1,0 +1,1 @@
+"""Three pages for people, in Chinese and English, server-rendered."""
