@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from collectors.clock import now_ms, to_ms
+from collectors.errors import StoreUnavailable
 from gateway.accounts.activity_records import RecordConflict, check_records, keep_records
 from gateway.accounts.documents import instant
 from gateway.accounts.periods import Period, parse_period
@@ -57,8 +58,6 @@ def _registry_apply(house: House, arguments: Arguments) -> Answer:
     stored = house.registry()
     file = read_registry(_text(arguments, "text"), str(arguments.get("file") or "registry"), house.knowledge, stored)
     diff = house.registry_repository.apply(file, now_ms(), dry_run=dry_run)
-    if not dry_run:
-        house.accounts_changed()
     return {"diff": list(diff.lines), "version": diff.version, "dry_run": dry_run}
 
 
@@ -72,7 +71,12 @@ def _token_create(house: House, arguments: Arguments) -> Answer:
     role, subject = _text(arguments, "role"), str(arguments.get("subject") or "")
     _check_subject(house, role, subject)
     token = house.access.issue(role, subject, now_ms())
-    house.accounts_changed()
+    if role == "device":
+        try:
+            house.admit_at_broker(subject, token)
+        except StoreUnavailable as error:  # a token that the broker does not know is of no use to an agent
+            house.access.revoke(token.split("_")[1], now_ms())
+            raise OperationFailed(f"no token was made: the broker did not take the account: {error}") from error
     return {"token": token}
 
 
@@ -114,7 +118,13 @@ def _token_revoke(house: House, arguments: Arguments) -> Answer:
     token_id = _text(arguments, "id")
     if not house.access.revoke(token_id, now_ms()):
         raise OperationFailed(f"there is no token {token_id!r} in force; `tanmai token list` shows all")
-    house.accounts_changed()
+    try:
+        house.dismiss_at_broker(token_id)
+    except StoreUnavailable as error:
+        raise OperationFailed(
+            f"{token_id} is revoked here, but the broker still lets its agent in: {error}. Revoke it there, or make "
+            "the agent a new token once the broker answers"
+        ) from error
     return {"revoked": token_id}
 
 

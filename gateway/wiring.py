@@ -32,6 +32,7 @@ from gateway.broker.accounts import (
     password_hash,
 )
 from gateway.broker.address import BrokerAddress
+from gateway.broker.dynamic_security import DynamicSecurity
 from gateway.broker.embedded import EmbeddedBroker
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.calendar import check_zone
@@ -126,10 +127,28 @@ class House:
         started.callback(listener.stop)
         self.listener = listener
 
-    def accounts_changed(self) -> None:
-        """Agents or tokens changed: let exactly those in that are in force now."""
+    def admit_at_broker(self, subject: str, token: str) -> None:
+        """Let an agent in with its new token; StoreUnavailable if an external broker does not answer."""
+        if self.settings.broker_admin_url:
+            enterprise, _, agent = subject.partition("/")
+            self._broker_administrator().put_agent(enterprise, agent, token)
+        elif self.broker is not None:
+            self.broker.reload(self._accounts())
+
+    def dismiss_at_broker(self, token_id: str) -> None:
+        """Let a revoked token's agent in no longer, unless a newer token of its is in force."""
         if self.broker is not None:
             self.broker.reload(self._accounts())
+        elif self.settings.broker_admin_url:
+            devices = [token for token in self.access.tokens() if token.role == "device"]
+            subjects = [token.subject for token in devices if token.id == token_id]
+            for subject in subjects:
+                newest = [token for token in devices if token.subject == subject][-1]
+                if newest.revoked_at_ms is not None:
+                    self._broker_administrator().remove(subject)
+
+    def _broker_administrator(self) -> DynamicSecurity:
+        return DynamicSecurity(BrokerAddress.of(self.settings.broker_admin_url, self.settings.mqtt_ca_file))
 
     def _accounts(self) -> list[BrokerAccount]:
         """The gateway's account and one per agent with a token in force; the newest token is the password."""
