@@ -12,7 +12,7 @@ DASHBOARD := gateway/dashboard
 # One file, one worker, one server: tests that share a real server say so with the xdist_group mark.
 PYTEST_WORKERS ?= 2
 
-.PHONY: help run test check lock clean
+.PHONY: help run test check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,9 @@ check: .stamps/dev .stamps/package ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: .stamps/gateway .stamps/package ## measure each part beside its limit; ONLY=rollup for one row, ARGS=--help for sizes
+	@$(BIN)/python -m bench.run $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 lock: .venv/pyvenv.cfg ## choose newest versions and write requirements/ and the dashboard's lock anew
 	@sh scripts/lock.sh

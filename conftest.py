@@ -15,6 +15,7 @@ import pytest
 # server as named in the mark -> (Debian package, names its program goes by)
 REAL_SERVERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "mosquitto": ("mosquitto", ("mosquitto",)),
+    "mosquitto-clients": ("mosquitto-clients", ("mosquitto_pub",)),
     "influxdb": ("influxdb", ("influxd",)),
     "victoria-metrics": ("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod")),
     "chromium": ("chromium", ("chromium", "chromium-browser", "google-chrome")),

@@ -7,6 +7,7 @@ PATH="$PATH:/usr/sbin:/sbin"
 
 # package, a file or program that shows it is there, what is tested with it
 wanted='mosquitto|mosquitto|the MQTT path
+mosquitto-clients|mosquitto_pub|the bench of the MQTT path
 influxdb|influxd|the InfluxDB store, 1.x
 victoria-metrics|victoria-metrics|the InfluxDB store, v2 writes
 chromium|chromium|the pages in a browser

@@ -1,0 +1,90 @@
+"""The agent's memory: readings appended durably, then drained as receipts come.
+
+The limits write the same bytes with the same pragmas and nothing else: one insert and one commit a batch.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from bench.figure import Figure, Target, figure_of, median_of
+from bench.plant import DAY_MS
+from bench.scale import Bench
+from collectors.clock import monotonic_s
+from collectors.reading import Reading
+from collectors.wire import Receipt
+from edge_agent.buffer import Buffer, BufferLimits, open_buffer
+
+READINGS = 1_000  # of a batch: what the agent writes at once if its meters are many
+_TABLE = "CREATE TABLE batch (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, payload BLOB)"
+_PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
+
+
+def run(bench: Bench) -> Iterator[Figure]:
+    directory = bench.fresh("edge_buffer")
+    many = [_readings(number, READINGS) for number in range(bench.scale.buffered)]
+    single = [_readings(number, 1) for number in range(bench.scale.commits)]
+    appended, drained, bare, commits, bare_commits = [], [], [], [], []
+    total = len(many) * READINGS
+    for number in range(bench.scale.runs):
+        filling_s, draining_s, payloads = _through_s(directory / f"many-{number}", many)
+        appended.append(total / filling_s)
+        drained.append(total / draining_s)
+        bare.append(total / _bare_s(directory / f"bare-many-{number}", payloads))
+        filling_s, _, payloads = _through_s(directory / f"single-{number}", single)
+        commits.append(len(single) / filling_s)
+        bare_commits.append(len(single) / _bare_s(directory / f"bare-single-{number}", payloads))
+    limits = {"bare_sqlite": median_of(bare)}
+    yield figure_of("edge_buffer", median_of(appended), "readings/s", limits, Target(300_000, "least", "figure"))
+    yield figure_of("edge_buffer_drain", median_of(drained), "readings/s", limits)
+    limits = {"bare_sqlite": median_of(bare_commits)}
+    yield figure_of("edge_buffer_single", median_of(commits), "commits/s", limits, Target(2_000, "least", "figure"))
+
+
+def _readings(number: int, count: int) -> list[Reading]:
+    """Ten points a device, as polling gives them."""
+    at_ms = DAY_MS + number * 1000
+    return [
+        Reading(f"meter-{place // 10}", f"point-{place % 10}", at_ms, round(place * 1.37 + number / 50, 2))
+        for place in range(count)
+    ]
+
+
+def _through_s(path: Path, batches: Sequence[list[Reading]]) -> tuple[float, float, list[bytes]]:
+    """(seconds to append, seconds to drain, the payloads that went through)."""
+    with closing(open_buffer(path, BufferLimits(), DAY_MS)) as buffer:
+        started_s = monotonic_s()
+        for batch in batches:
+            buffer.append(batch, DAY_MS)
+        filled_s = monotonic_s()
+        payloads = _drain(buffer)
+        return filled_s - started_s, monotonic_s() - filled_s, payloads
+
+
+def _drain(buffer: Buffer) -> list[bytes]:
+    """Send a window, take its receipts, and again until nothing is left."""
+    payloads: list[bytes] = []
+    while True:
+        outgoing = buffer.next_batches(DAY_MS)
+        if not outgoing:
+            return payloads
+        for batch in outgoing:
+            buffer.mark_sent(batch, DAY_MS)
+        payloads += [batch.payload for batch in outgoing]
+        buffer.acknowledge([Receipt(batch.batch_id, "stored") for batch in outgoing], DAY_MS)
+
+
+def _bare_s(path: Path, payloads: Sequence[bytes]) -> float:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        connection.execute(_TABLE)
+        started_s = monotonic_s()
+        for number, payload in enumerate(payloads):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO batch (id, payload) VALUES (?, ?)", (f"{number:026d}", payload))
+            connection.execute("COMMIT")
+        return monotonic_s() - started_s
