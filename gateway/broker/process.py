@@ -5,13 +5,15 @@ the shell ends the child. (PR_SET_PDEATHSIG would do without the shell, but it f
 child ends, and needs code between fork and exec.) The child has a session of its own, so that Ctrl-C reaches us first
 and we can drain before the broker goes.
 
-What stays true: the child's number stands in `pid_file` while it runs. A child left over from a life before (the shell
-was killed too) is recognised by its command line and ended before a new one starts.
+What stays true: the child's number stands in `pid_file` while it runs, and the child holds a lock on the file beside
+it. So a child left over from a life before (the shell was killed too) is known by the lock, which nobody else can
+hold, and is ended before a new one starts. A number alone would prove nothing: numbers are used again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -52,18 +54,25 @@ class GuardedProcess:
 
     def end_left_over(self) -> bool:
         """End what a former life left behind; gives whether there was something."""
-        return end_left_over(self._pid_file, self._command)
+        return end_left_over(self._pid_file)
 
     def start(self) -> None:
         """Start the child. Call `end_left_over` first."""
-        with self._log_file.open("ab") as log:
-            self._shell = subprocess.Popen(
-                ["/bin/sh", "-c", _SCRIPT, "sh", str(self._pid_file), *self._command],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        lock = take_lock(self._pid_file)
+        if lock is None:
+            raise RuntimeError(f"{self._pid_file}: a child of a former life still runs; end_left_over comes first")
+        try:
+            with self._log_file.open("ab") as log:
+                self._shell = subprocess.Popen(
+                    ["/bin/sh", "-c", _SCRIPT, "sh", str(self._pid_file), *self._command],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=(lock,),
+                )
+        finally:
+            os.close(lock)  # the shell and the child hold it now, and with them it goes
 
     @property
     def alive(self) -> bool:
@@ -104,30 +113,39 @@ def read_pid(pid_file: Path) -> int | None:
         return None
 
 
-def end_left_over(pid_file: Path, command: Sequence[str], timeout_s: float = STOP_TIMEOUT_S) -> bool:
-    """End the process that a former life left behind; gives whether there was one.
+def take_lock(pid_file: Path) -> int | None:
+    """A descriptor that holds the lock beside `pid_file`; None if a running child holds it."""
+    descriptor = os.open(pid_file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
-    Its number alone proves nothing (numbers are used again), so its command line must be ours.
-    """
-    pid = read_pid(pid_file)
-    if pid is None or not _runs(pid, command):
+
+def end_left_over(pid_file: Path, timeout_s: float = STOP_TIMEOUT_S) -> bool:
+    """End the process that a former life left behind; gives whether there was one."""
+    if _is_free(pid_file):
         pid_file.unlink(missing_ok=True)
         return False
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+        pid = read_pid(pid_file)  # it may be written only now, if that life ended while starting
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
         deadline = clock.monotonic_s() + timeout_s
-        while _runs(pid, command) and clock.monotonic_s() < deadline:
+        while not (free := _is_free(pid_file)) and clock.monotonic_s() < deadline:
             time.sleep(0.02)
-        if not _runs(pid, command):
+        if free:
             break
     pid_file.unlink(missing_ok=True)
     return True
 
 
-def _runs(pid: int, command: Sequence[str]) -> bool:
-    try:
-        found = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
+def _is_free(pid_file: Path) -> bool:
+    lock = take_lock(pid_file)
+    if lock is None:
         return False
-    return found[: len(command)] == [os.fsencode(part) for part in command]
+    os.close(lock)
+    return True

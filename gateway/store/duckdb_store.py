@@ -279,10 +279,11 @@ def _open(path: Path, memory_limit_mib: int, threads: int) -> duckdb.DuckDBPyCon
 
 
 def _not_opened(path: Path, error: duckdb.Error) -> StoreUnavailable | ConfigurationError:
-    owner = re.search(r"Conflicting lock is held in (.+?) \(PID (\d+)\)", str(error))
+    owner = re.search(r"Conflicting lock is held in (?:(?P<name>.+?) \()?PID (?P<pid>\d+)", str(error))
     if owner:
+        name = f" ({owner['name']})" if owner["name"] else ""  # where DuckDB may not look, it knows the number only
         return StoreUnavailable(
-            f"{path} is in use by process {owner[2]} ({owner[1]}), and one process owns the file. If that is the "
+            f"{path} is in use by process {owner['pid']}{name}, and one process owns the file. If that is the "
             "gateway, send the command through it; else stop it first."
         )
     return ConfigurationError(f"{path} cannot be opened: {_first_line(error)}. Check TANMAI_DATA_DIR and its owner.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,8 +69,10 @@ def start(data_dir: Path, port: int) -> Running:
         if process.poll() is not None:
             raise AssertionError(f"the demo ended: {process.communicate()[0]}")
         file = data_dir / "ready.json"
-        if file.is_file() and "agent" in json.loads(file.read_text(encoding="utf-8"))["tokens"]:
-            return Running(process, data_dir)
+        with contextlib.suppress(FileNotFoundError):  # the one of the last time is taken away at the start
+            if "agent" in json.loads(file.read_text(encoding="utf-8"))["tokens"]:
+                return Running(process, data_dir)
+        time.sleep(0.1)
     process.kill()
     raise AssertionError(f"not ready within {READY_S} s: {process.communicate()[0]}")
 

@@ -143,7 +143,7 @@ def test_a_file_owned_by_another_process_says_who_owns_it(path: Path) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "open\n"
-    with pytest.raises(StoreUnavailable, match=rf"{path} is in use by process {process.pid} .*through it"):
+    with pytest.raises(StoreUnavailable, match=rf"{path} is in use by process {process.pid}\b.*through it"):
         DuckDBStore(path)
     process.communicate(timeout=30)
     DuckDBStore(path).close()
