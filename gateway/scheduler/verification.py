@@ -107,11 +107,11 @@ class Verifier:
         if enterprise is None:
             notes.append(f"{name} is no longer registered: its entries were not compared with readings")
         else:
-            standing = [
-                entry
-                for entry in book.standing(name, None, *span)
-                if (name, entry.draft.source, entry.draft.day) not in waiting
-            ]
+            booked = book.standing(name, None, *span)
+            standing = [one for one in booked if (name, one.draft.source, one.draft.day) not in waiting]
+            if len(standing) < len(booked):
+                left_out = len(booked) - len(standing)
+                notes.append(f"{name}: {left_out} booked days have new readings waiting for the roll-up; left out")
             broken = self._against_readings(registry, enterprise, standing, checked)
             if broken is not None:
                 return broken
