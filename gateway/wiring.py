@@ -54,6 +54,7 @@ from gateway.scheduler.entries_stage import EntriesStage
 from gateway.scheduler.jobs import JobContext
 from gateway.scheduler.pipeline import Pipeline
 from gateway.scheduler.runner import JobStats, Runner
+from gateway.scheduler.series import SeriesSource
 from gateway.scheduler.statements_stage import StatementsStage
 from gateway.scheduler.usage_stage import UsageStage
 from gateway.scheduler.verification import Verifier
@@ -291,7 +292,7 @@ def _pipeline(
     signer: Signer,
 ) -> Pipeline:
     usage = UsageStage(engine, timeseries)
-    activities = ActivitySource(timeseries, RecordsRepository(engine), timeseries.usage)
+    activities = ActivitySource(RecordsRepository(engine), SeriesSource(timeseries, timeseries.usage))
     return Pipeline(
         engine=engine,
         timeseries=timeseries,

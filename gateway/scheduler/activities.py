@@ -5,12 +5,12 @@ it (their digest goes into the entry), or on the records that cover its day. A d
 no activity: it is a hole in the account, not a zero. Records are spread evenly over their days in whole millionths,
 so their days add up to the record exactly.
 
-Limits: memory is bounded by SPAN_DAYS of one source's points.
+Limits: memory is bounded by SPAN_DAYS of one source's points, or by what is read ahead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
@@ -25,14 +25,12 @@ from gateway.carbon.emission import round_half_even
 from gateway.carbon.evidence import combined_digest, digest_of_readings
 from gateway.carbon.model import Activity
 from gateway.registry.model import Enterprise, Park, Point, Registry, Source
+from gateway.scheduler.series import PointSeries, SeriesSource, Stretch
 from gateway.store.records_repository import ActivityRecord, RecordsRepository
-from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
+from gateway.store.timeseries import UsageColumns
 
 PPM = 1_000_000
-SPAN_DAYS = 31  # days of one source read at once
-
-# Hourly usage of some points between two instants: as stored, or recomputed from the readings for verification.
-UsageOf = Callable[[Sequence[int], int, int], UsageColumns]
+SPAN_DAYS = 31  # days of one source looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,10 @@ class Days:
         edges = [*days, days[-1] + timedelta(days=1)]
         return cls(tuple(days), np.array([day_start_ms(day, timezone) for day in edges], np.int64))
 
+    @property
+    def stretch(self) -> Stretch:
+        return int(self.edges_ms[0]), int(self.edges_ms[-1])
+
 
 @dataclass(frozen=True, slots=True)
 class PointDays:
@@ -57,14 +59,48 @@ class PointDays:
     covered_ms: Int64s
     has_usage: tuple[bool, ...]
 
+    @classmethod
+    def of(cls, usage: UsageColumns, days: Days) -> PointDays:
+        """The point's hours summed by day."""
+        place = np.searchsorted(days.edges_ms, usage.hour_ms, side="right") - 1
+        inside = (place >= 0) & (place < len(days.days))
+        sums = []
+        for column in (usage.amount_u, usage.estimated_u, usage.covered_ms):
+            total = np.zeros(len(days.days), np.int64)
+            np.add.at(total, place[inside], column[inside])
+            sums.append(total)
+        used = np.zeros(len(days.days), bool)
+        used[place[inside & ((usage.covered_ms > 0) | (usage.amount_u != 0))]] = True
+        return cls(sums[0], sums[1], sums[2], tuple(used.tolist()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Feeder:
+    """A point that feeds a source, with what it gave."""
+
+    share: Fraction
+    name: str  # device.point
+    days: PointDays
+    series: PointSeries
+
 
 @dataclass(frozen=True, slots=True)
 class ActivitySource:
     """Reads what the sources of an enterprise did."""
 
-    timeseries: TimeSeriesStore
     records: RecordsRepository
-    usage_of: UsageOf
+    series: SeriesSource
+
+    def read_ahead(self, registry: Registry, wanted: Mapping[str, Mapping[str, Iterable[date]]]) -> ActivitySource:
+        """The same, with the series of these enterprises, sources and days at hand: read together, not one by one."""
+        series = [
+            (Days.of(span, registry.park_of(enterprise_id).timezone).stretch, point.point_id)
+            for enterprise_id, days_of in wanted.items()
+            for source_id, days in days_of.items()
+            for _, point in points_of(registry.enterprises[enterprise_id], source_id)
+            for span in consecutive_spans(days)
+        ]
+        return ActivitySource(self.records, self.series.read_ahead(series))
 
     def of_days(
         self, registry: Registry, enterprise: Enterprise, wanted: Mapping[str, Iterable[date]]
@@ -84,50 +120,35 @@ class ActivitySource:
     def _of_points(
         self, enterprise: Enterprise, park: Park, source: Source, span: Sequence[date]
     ) -> Iterator[Activity]:
-        points = {(point.device, point.id): point for point in enterprise.points()}
-        fed = [(Fraction(feed.share), points[feed.device, feed.point]) for feed in source.feeds]
+        fed = points_of(enterprise, source.id)
         if not fed:
             return
         unit = QUANTITIES[fed[0][1].quantity].usage_unit or ""
         days = Days.of(span, park.timezone)
-        parts = [(share, self._point_days(point, days)) for share, point in fed]
-        names = {point.point_id: f"{point.device}.{point.id}" for _, point in fed}
-        readings = around(self.timeseries, sorted(names), int(days.edges_ms[0]), int(days.edges_ms[-1]))
+        series = self.series.of([point.point_id for _, point in fed], days.stretch)
+        feeders = []
+        for share, point in fed:
+            own = series.of_point(point.point_id)
+            feeders.append(_Feeder(share, f"{point.device}.{point.id}", PointDays.of(own.usage, days), own))
         for place, day in enumerate(days.days):
-            if not any(part.has_usage[place] for _, part in parts):
+            if not any(feeder.days.has_usage[place] for feeder in feeders):
                 continue
             start_ms, end_ms = int(days.edges_ms[place]), int(days.edges_ms[place + 1])
-            gross_u = sum(abs(share * int(part.amount_u[place])) for share, part in parts)
-            estimated_u = sum(abs(share * int(part.estimated_u[place])) for share, part in parts)
-            covered_ms = min(int(part.covered_ms[place]) for _, part in parts)  # as good as its worst meter
+            amounts = [(feeder.share, int(feeder.days.amount_u[place])) for feeder in feeders]
+            gross_u = sum(abs(share * amount_u) for share, amount_u in amounts)
+            estimated_u = sum(abs(feeder.share * int(feeder.days.estimated_u[place])) for feeder in feeders)
+            covered_ms = min(int(feeder.days.covered_ms[place]) for feeder in feeders)  # as good as its worst meter
             yield activity_of(
                 enterprise,
                 park,
                 source,
                 day,
-                amount_u=sum(round_half_even(share * int(part.amount_u[place])) for share, part in parts),
+                amount_u=sum(round_half_even(share * amount_u) for share, amount_u in amounts),
                 unit=unit,
                 coverage_ppm=min(PPM, covered_ms * PPM // (end_ms - start_ms)),
                 estimated_ppm=min(PPM, round_half_even(estimated_u * PPM / gross_u)) if gross_u else 0,
-                digest=combined_digest(
-                    (name, digest_of_readings(of_day(readings, point_id, start_ms, end_ms)))
-                    for point_id, name in names.items()
-                ),
+                digest=combined_digest(_digests(feeders, start_ms, end_ms)),
             )
-
-    def _point_days(self, point: Point, days: Days) -> PointDays:
-        start_ms, end_ms = int(days.edges_ms[0]), int(days.edges_ms[-1])
-        usage = self.usage_of([point.point_id], start_ms, end_ms)
-        place = np.searchsorted(days.edges_ms, usage.hour_ms, side="right") - 1
-        inside = (place >= 0) & (place < len(days.days))
-        sums = []
-        for column in (usage.amount_u, usage.estimated_u, usage.covered_ms):
-            total = np.zeros(len(days.days), np.int64)
-            np.add.at(total, place[inside], column[inside])
-            sums.append(total)
-        used = np.zeros(len(days.days), bool)
-        used[place[inside & ((usage.covered_ms > 0) | (usage.amount_u != 0))]] = True
-        return PointDays(sums[0], sums[1], sums[2], tuple(used.tolist()))
 
     def _of_records(
         self, enterprise: Enterprise, park: Park, source: Source, span: Sequence[date]
@@ -148,6 +169,21 @@ class ActivitySource:
                 estimated_ppm=0,
                 digest=combined_digest((one.record_id, one.content_hash) for one in own),
             )
+
+
+def points_of(enterprise: Enterprise, source_id: str) -> list[tuple[Fraction, Point]]:
+    """The points that feed a source, each with its share; none if it is fed by records or is not there."""
+    source = enterprise.source(source_id)
+    if source is None or not source.feeds:
+        return []
+    points = {(point.device, point.id): point for point in enterprise.points()}
+    return [(Fraction(feed.share), points[feed.device, feed.point]) for feed in source.feeds]
+
+
+def _digests(feeders: Sequence[_Feeder], start_ms: int, end_ms: int) -> Iterable[tuple[str, str]]:
+    """Each feeding point once, whatever number of shares it has, with the digest of the readings of a day."""
+    by_name = {feeder.name: feeder.series for feeder in feeders}
+    return [(name, digest_of_readings(series.around(start_ms, end_ms))) for name, series in by_name.items()]
 
 
 def activity_of(
@@ -203,27 +239,3 @@ def consecutive_spans(days: Iterable[date]) -> Iterator[list[date]]:
         span.append(day)
     if span:
         yield span
-
-
-def around(timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
-    """Readings of a stretch with, per point, the last one before it and the first one after it."""
-    return ReadingColumns.concatenate(
-        [
-            timeseries.before(point_ids, start_ms, 1),
-            timeseries.read(point_ids, start_ms, end_ms),
-            timeseries.after(point_ids, end_ms, 1),
-        ]
-    )
-
-
-def of_day(readings: ReadingColumns, point_id: int, start_ms: int, end_ms: int) -> ReadingColumns:
-    """One point's readings of a day with the last one before it and the first one after it: what its usage is made of.
-
-    `readings` are those of `around`: before, inside and after, each sorted by point and time.
-    """
-    own = np.flatnonzero(readings.point_id == point_id)
-    at_ms = readings.at_ms[own]
-    first = max(int(np.searchsorted(at_ms, start_ms, "left")) - 1, 0)
-    end = int(np.searchsorted(at_ms, end_ms, "left")) + 1
-    rows = own[first:end]
-    return ReadingColumns(readings.point_id[rows], readings.at_ms[rows], readings.value[rows], readings.quality[rows])

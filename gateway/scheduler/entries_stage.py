@@ -7,24 +7,27 @@ A day without a factor is a finding and a visible hole, never a zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from sqlalchemy import Connection, Engine
 
 from gateway.carbon import ledger
-from gateway.carbon.calendar import day_start_ms, local_day
+from gateway.carbon.calendar import ONE_DAY, day_start_ms, local_day
 from gateway.carbon.emission import draft_of
 from gateway.carbon.factors import FactorBook, MissingFactor, findings_of
 from gateway.carbon.model import Activity, Draft, Finding
 from gateway.registry.model import Enterprise, Registry
-from gateway.scheduler.activities import ActivitySource
+from gateway.scheduler.activities import ActivitySource, points_of
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDay
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.ledger_repository import LedgerRepository
 
+DaysOf = dict[str, set[date]]  # source -> days
+
+CHUNK_POINT_DAYS = 2_000  # of points × days read at once: 3 million readings if there is one a minute
 FINDING_PREFIXES = ("factor.", "source.")  # findings that this stage makes and takes back
 
 
@@ -46,25 +49,37 @@ class EntriesDone:
 
 @dataclass(frozen=True, slots=True)
 class EntriesStage:
-    """Books the ended days of one enterprise."""
+    """Books ended days."""
 
     engine: Engine
     activities: ActivitySource
     factors: FactorBook
 
-    def run(self, registry: Registry, enterprise: Enterprise, due: Sequence[DirtyDay], now_ms: int) -> EntriesDone:
-        """Book the due days of an enterprise's sources; all of them in one transaction."""
-        days_of: dict[str, set[date]] = {}
-        for dirty in due:
-            days_of.setdefault(dirty.source, set()).add(dirty.day)
+    def run(self, registry: Registry, due: Sequence[DirtyDay], now_ms: int) -> EntriesDone:
+        """Book the due days of sources; an enterprise that is no longer registered keeps its account as it stands."""
+        done = EntriesDone()
+        registered = [mark for mark in due if mark.enterprise in registry.enterprises]
+        for chunk in _chunks(registry, registered):
+            wanted: dict[str, DaysOf] = {}
+            for mark in chunk:
+                wanted.setdefault(mark.enterprise, {}).setdefault(mark.source, set()).add(mark.day)
+            activities = self.activities.read_ahead(registry, wanted)
+            for enterprise_id, days_of in wanted.items():
+                done += self._book(registry, registry.enterprises[enterprise_id], days_of, activities, now_ms)
+        return done
+
+    def _book(
+        self, registry: Registry, enterprise: Enterprise, days_of: DaysOf, activities: ActivitySource, now_ms: int
+    ) -> EntriesDone:
+        """Book days of an enterprise's sources, all of them in one transaction."""
         timezone = registry.park_of(enterprise.id).timezone
-        desired, findings = self.desired(registry, enterprise, days_of, local_day(now_ms, timezone))
+        desired, findings = self.desired(registry, enterprise, days_of, activities, local_day(now_ms, timezone))
+        every_day = set[date]().union(*days_of.values())
         with writing(self.engine) as connection:
             book = LedgerRepository(connection)
-            first, last = min(d.day for d in due), max(d.day for d in due)
             standing = [
                 entry
-                for entry in book.standing(enterprise.id, sorted(days_of), first, last + timedelta(days=1))
+                for entry in book.standing(enterprise.id, sorted(days_of), min(every_day), max(every_day) + ONE_DAY)
                 if entry.draft.day in days_of[entry.draft.source]
             ]
             postings = ledger.diff(standing, desired, "automatic")
@@ -72,16 +87,16 @@ class EntriesStage:
             book.append(entries)
             self._note(connection, enterprise, days_of, findings, timezone, now_ms)
         reversals = sum(entry.reverses is not None for entry in entries)
-        return EntriesDone(len(due), len(entries) - reversals, reversals)
+        return EntriesDone(sum(len(days) for days in days_of.values()), len(entries) - reversals, reversals)
 
     def desired(
-        self, registry: Registry, enterprise: Enterprise, days_of: Mapping[str, set[date]], as_of: date
+        self, registry: Registry, enterprise: Enterprise, days_of: DaysOf, activities: ActivitySource, as_of: date
     ) -> tuple[list[Draft], list[Finding]]:
         """Entries that should stand on these days, and what kept some from standing."""
         drafts: list[Draft] = []
         findings: list[Finding] = []
         timezone = registry.park_of(enterprise.id).timezone
-        for activity in self.activities.of_days(registry, enterprise, days_of):
+        for activity in activities.of_days(registry, enterprise, days_of):
             chosen = self.factors.choose(activity, enterprise.method, as_of)
             at_ms = day_start_ms(activity.day, timezone)
             if isinstance(chosen, MissingFactor):
@@ -95,7 +110,7 @@ class EntriesStage:
         self,
         connection: Connection,
         enterprise: Enterprise,
-        days_of: Mapping[str, set[date]],
+        days_of: DaysOf,
         found: Sequence[Finding],
         timezone: str,
         now_ms: int,
@@ -103,9 +118,24 @@ class EntriesStage:
         findings = FindingsRepository(connection)
         for source, days in days_of.items():
             for day in days:
-                start_ms, end_ms = day_start_ms(day, timezone), day_start_ms(day + timedelta(days=1), timezone)
+                start_ms, end_ms = day_start_ms(day, timezone), day_start_ms(day + ONE_DAY, timezone)
                 own = [one for one in found if one.subject == source and start_ms <= one.at_ms < end_ms]
                 findings.replace(enterprise.id, source, start_ms, end_ms, own, now_ms, prefixes=FINDING_PREFIXES)
+
+
+def _chunks(registry: Registry, due: Sequence[DirtyDay]) -> Iterator[list[DirtyDay]]:
+    """Whole enterprises together as far as CHUNK_POINT_DAYS allow."""
+    chunk: list[DirtyDay] = []
+    held = 0
+    for mark in sorted(due, key=lambda one: (one.enterprise, one.day, one.source)):
+        weight = len(points_of(registry.enterprises[mark.enterprise], mark.source))
+        if chunk and held + weight > CHUNK_POINT_DAYS:
+            yield chunk
+            chunk, held = [], 0
+        chunk.append(mark)
+        held += weight
+    if chunk:
+        yield chunk
 
 
 def _missing(activity: Activity, missing: MissingFactor, at_ms: int) -> Finding:

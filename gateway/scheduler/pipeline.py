@@ -7,7 +7,7 @@ late reading all give the same accounts. A list is cleared only after what it as
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -21,7 +21,7 @@ from gateway.scheduler.days import WHOLE, first_open_day, month_of
 from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
 from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
 from gateway.scheduler.usage_stage import UsageStage
-from gateway.store.dirty_days_repository import DirtyDay, DirtyDaysRepository
+from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.kept_repository import KeptRepository
 from gateway.store.statements_repository import StatementsRepository
 from gateway.store.timeseries import TimeSeriesStore
@@ -86,26 +86,12 @@ class Pipeline:
                     return entries, statements
                 limit *= 2  # all of these are still open in their own zone: look further
                 continue
-            for enterprise, own in _by_enterprise(due).items():
-                booked, summed = self._book_enterprise(registry, enterprise, own, now_ms)
-                entries += booked
-                statements += summed
+            entries += self.entries.run(registry, [mark for mark in due if mark.source != WHOLE], now_ms)
+            for enterprise_id, month in sorted({(mark.enterprise, month_of(mark.day)) for mark in due}):
+                enterprise = registry.enterprises.get(enterprise_id)
+                if enterprise is not None:  # else it is no longer registered: its account stands as it is
+                    statements += self.statements.refresh(registry, enterprise, month, now_ms)
             marks.clear(due)
-
-    def _book_enterprise(
-        self, registry: Registry, enterprise_id: str, due: Sequence[DirtyDay], now_ms: int
-    ) -> tuple[EntriesDone, StatementsDone]:
-        enterprise = registry.enterprises.get(enterprise_id)
-        if enterprise is None:  # no longer registered: its account stands as it is
-            return EntriesDone(), StatementsDone()
-        booked = EntriesDone()
-        of_sources = [mark for mark in due if mark.source != WHOLE]
-        if of_sources:
-            booked = self.entries.run(registry, enterprise, of_sources, now_ms)
-        summed = StatementsDone()
-        for month in sorted({month_of(mark.day) for mark in due}):
-            summed += self.statements.refresh(registry, enterprise, month, now_ms)
-        return booked, summed
 
     def close_months(self, now_ms: int, close_day: int) -> int:
         """Close the open months whose closing day has come and that have been quiet for a while; gives how many."""
@@ -145,10 +131,3 @@ class Pipeline:
 
     def _first_open_day(self, registry: Registry, enterprise: str, now_ms: int) -> date:
         return first_open_day(now_ms, self.settle_s, registry.park_of(enterprise).timezone)
-
-
-def _by_enterprise(due: Sequence[DirtyDay]) -> dict[str, list[DirtyDay]]:
-    grouped: dict[str, list[DirtyDay]] = {}
-    for mark in due:
-        grouped.setdefault(mark.enterprise, []).append(mark)
-    return grouped

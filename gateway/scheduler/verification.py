@@ -25,6 +25,7 @@ from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.changed_rules import EVER
 from gateway.scheduler.days import days_fed_by, month_days
+from gateway.scheduler.series import SeriesSource
 from gateway.scheduler.usage_stage import CLAIM_HOURS, recomputed_usage
 from gateway.signing import Signer
 from gateway.store.ledger_repository import LedgerRepository
@@ -121,11 +122,8 @@ class Verifier:
         days_of: dict[str, set[date]] = {}
         for entry in standing:
             days_of.setdefault(entry.draft.source, set()).add(entry.draft.day)
-        source = ActivitySource(
-            self.timeseries,
-            RecordsRepository(self.engine),
-            partial(recomputed_usage, self.timeseries, registry),
-        )
+        series = SeriesSource(self.timeseries, partial(recomputed_usage, self.timeseries, registry))
+        source = ActivitySource(RecordsRepository(self.engine), series)
         now = {(one.source, one.day): one for one in source.of_days(registry, enterprise, days_of)}
         for entry in standing:
             checked.entries_against_readings += 1
