@@ -19,9 +19,9 @@ from typing import Any
 
 from collectors.clock import monotonic_s, now_ms
 from collectors.errors import ConfigurationError, TanmaiError
-from gateway.control import ControlFile, RemoteOperations, write_private
+from gateway.control import ControlFile, OperationFailed, RemoteOperations, write_private
 from gateway.demo.children import Child, stop_all
-from gateway.demo.client import GatewayClient, Stopped
+from gateway.demo.client import GatewayClient, Refused, Stopped
 from gateway.demo.history import STEP_MS, Slice, send_history, slices
 from gateway.demo.plant import DAY_MS, Plant, monday_ms
 from gateway.demo.records import Due, due_records, send_records
@@ -31,6 +31,7 @@ from gateway.demo.state import DemoState, load_state
 
 START_TIMEOUT_S = 90.0
 POLL_S = 0.1
+CRASH_S = 2.0  # a process that crashes has ended by then
 AGENT_STOP_S = 5.0
 GATEWAY_STOP_S = 10.0
 STOP_S = AGENT_STOP_S + GATEWAY_STOP_S
@@ -220,10 +221,15 @@ def opened(options: DemoOptions, scenario: Scenario, stop: threading.Event) -> I
         started.callback((options.data_dir / "ready.json").unlink, missing_ok=True)
         meters = {site.name: started.enter_context(meters_of(park.plant, site)) for site in scenario.sites}
         started.callback(park.stop_children)
-        park.start_gateway()
-        for site in scenario.sites:
-            park.start_site(site, meters[site.name].port)
-        yield park
+        try:
+            park.start_gateway()
+            for site in scenario.sites:
+                park.start_site(site, meters[site.name].port)
+            yield park
+        except (OperationFailed, Refused):
+            stop.wait(CRASH_S)  # a child that died explains more than the call that it did not answer
+            park.check_children()
+            raise
 
 
 def first_state(at_ms: int, days: int) -> DemoState:
