@@ -183,6 +183,13 @@ class AccountReader:
         """Months that have a statement, newest first."""
         return stored.months_with_statements(self._engine, enterprises)
 
+    def first_shown_month(self, enterprises: Iterable[str], timezone: str, now_ms: int) -> str:
+        """The month a page opens with: the newest that has a colour. In the first days of a month nobody has one."""
+        ids = list(enterprises)
+        months = self.months(ids)
+        newest = months[0] if months else self.current_month(timezone, now_ms).text
+        return stored.newest_rated_month(self._engine, ids) or newest
+
     @staticmethod
     def current_month(timezone: str, now_ms: int) -> Period:
         """The month that it is now in a zone."""

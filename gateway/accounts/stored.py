@@ -115,6 +115,12 @@ def months_with_statements(engine: Engine, enterprises: Iterable[str]) -> list[s
     return sorted({row.period for row in _of_enterprises(engine, query, statements.c.enterprise, enterprises)})[::-1]
 
 
+def newest_rated_month(engine: Engine, enterprises: Iterable[str]) -> str | None:
+    """The newest month for which any of them has a colour; None where all are grey."""
+    query = select(ratings.c.enterprise, ratings.c.period).where(ratings.c.colour != "grey").distinct()
+    return max((row.period for row in _of_enterprises(engine, query, ratings.c.enterprise, enterprises)), default=None)
+
+
 def _newest(enterprise: Any, period: Any, version: Any, month: str) -> Subquery:
     query = select(enterprise, func.max(version).label("version")).where(period == month).group_by(enterprise)
     return query.subquery()

@@ -176,12 +176,13 @@ def docs() -> ResponseReturnValue:
 
 
 def _period(enterprises: list[Enterprise], timezone: str) -> tuple[Period, list[str]]:
-    """The month asked for, else the newest with a statement, else this one; and the months to choose from."""
-    months = parts().reader.months(own.id for own in enterprises)
-    current = parts().reader.current_month(timezone, parts().clock()).text
+    """The month asked for, else the newest with a colour or at least a statement; and the months to choose from."""
+    reader, ids = parts().reader, [own.id for own in enterprises]
+    months = reader.months(ids)
+    current = reader.current_month(timezone, parts().clock()).text
     asked = request.args.get("period")
     try:
-        period = parse_period(asked if asked is not None else months[0] if months else current)
+        period = parse_period(asked or reader.first_shown_month(ids, timezone, parts().clock()))
     except ValueError:
         abort(400)
     if period.kind != "month":
