@@ -12,7 +12,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from collectors.errors import StoreError
+from collectors.errors import ConfigurationError, Problem, StoreError
 from collectors.profile import MeterProfile, load_profiles
 from gateway.access import Access
 from gateway.accounts.reader import AccountReader
@@ -50,6 +50,7 @@ from gateway.registry.model import Registry
 from gateway.registry.repository import RegistryRepository
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.changed_rules import ChangedRules
+from gateway.scheduler.daily_roots import DailyRoots
 from gateway.scheduler.entries_stage import EntriesStage
 from gateway.scheduler.jobs import JobContext
 from gateway.scheduler.pipeline import Pipeline
@@ -87,6 +88,7 @@ class House:
     access: Access
     reader: AccountReader
     pipeline: Pipeline
+    roots: DailyRoots
     verifier: Verifier
     signer: Signer
     set_aside: SetAsideRepository
@@ -161,7 +163,12 @@ class House:
         for subject, hashed in sorted(newest.items()):
             enterprise, _, agent = subject.partition("/")
             agents.append(agent_account(enterprise, agent, hashed))
-        return [gateway_account(password_hash(self._broker_password())), *agents]
+        return [self._own_account, *agents]
+
+    @cached_property
+    def _own_account(self) -> BrokerAccount:
+        """Made once: a new salt at each reload would look like another password and cost the gateway its connection."""
+        return gateway_account(password_hash(self._broker_password()))
 
     def _broker_password(self) -> str:
         return _kept_secret(self.settings.data_path / "keys" / "broker")
@@ -170,7 +177,7 @@ class House:
 
     def runner(self) -> Runner:
         holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        context = JobContext(self.settings, self.pipeline)
+        context = JobContext(self.settings, self.pipeline, self.roots)
         return Runner.create(
             context, LeaseRepository(self.engine), JobRunsRepository(self.engine), JobStats(self.metrics), holder
         )
@@ -223,10 +230,8 @@ class Operations:
 
 def build(settings: Settings) -> House:
     """Put a gateway together; raises ConfigurationError for what is wrong, StoreError for a store that is not there."""
-    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    profiles = _profiles(settings)
-    factors = FactorBook.load(settings.config_path)
-    policies = load_policies(settings.config_path)
+    profiles, factors, policies = _knowledge(settings)
+    _make_data_directory(settings)
     with contextlib.ExitStack() as opened:  # what was opened is closed again if a later step fails
         engine = open_database(settings.relational_url)
         opened.callback(engine.dispose)
@@ -273,6 +278,7 @@ def _house(
         access=Access(TokenRepository(engine), password_hash),
         reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles),
         pipeline=_pipeline(settings, engine, timeseries, repository, factors, policies, signer),
+        roots=DailyRoots(engine, signer),
         verifier=Verifier(engine, timeseries, signer),
         signer=signer,
         set_aside=SetAsideRepository(engine),
@@ -305,9 +311,32 @@ def _pipeline(
     )
 
 
-def _profiles(settings: Settings) -> dict[str, MeterProfile]:
-    """Those shipped and those of the directory of one's own."""
-    return load_profiles(settings.config_path, *([Path(settings.profiles_dir)] if settings.profiles_dir else []))
+def _knowledge(settings: Settings) -> tuple[dict[str, MeterProfile], FactorBook, dict[str, Policy]]:
+    """Profiles, factors and policies; ConfigurationError with the problems of all of them."""
+    problems: list[Problem] = []
+    loaded: list[Any] = []
+    for load in (
+        lambda: load_profiles(*settings.profile_paths),
+        lambda: FactorBook.load(settings.config_path),
+        lambda: load_policies(settings.config_path),
+    ):
+        try:
+            loaded.append(load())
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(problems)
+    profiles, factors, policies = loaded
+    return profiles, factors, policies
+
+
+def _make_data_directory(settings: Settings) -> None:
+    try:
+        settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"TANMAI_DATA_DIR={settings.data_dir}: cannot be made ({error.strerror}); name a directory that can"
+        ) from error
 
 
 def _kept_secret(path: Path) -> str:
