@@ -19,6 +19,8 @@ REAL_SERVERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "influxdb": ("influxdb", ("influxd",)),
     "victoria-metrics": ("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod")),
     "chromium": ("chromium", ("chromium", "chromium-browser", "google-chrome")),
+    "socat": ("socat", ("socat",)),
+    "libmodbus": ("mbpoll", ("mbpoll",)),  # the package brings the library, whose slave the tests use
     "postgresql": ("postgresql", ("postgres",)),
 }
 MISSING = "real server missing"

@@ -21,6 +21,7 @@ from collectors.clock import monotonic_s
 from collectors.driver import PolledDevice
 from collectors.modbus.client import ModbusClient
 from collectors.modbus.driver import ModbusDriver
+from collectors.modbus.line import TcpLine
 from collectors.modbus.plan import ReadBlock, cycle_s, plan_reads
 from collectors.profile import MeterProfile, load_profiles, shipped_config_dir
 
@@ -75,7 +76,7 @@ def _device(profile: MeterProfile, unit: int, points: tuple[str, ...]) -> Polled
 def _polls_s(bench: Bench, port: int, devices: Sequence[PolledDevice]) -> list[float]:
     """Seconds of each cycle by the driver."""
     seconds = []
-    with closing(ModbusDriver(ModbusClient("127.0.0.1", port))) as driver:
+    with closing(ModbusDriver(ModbusClient(TcpLine("127.0.0.1", port)))) as driver:
         for _ in range(bench.scale.cycles):
             started_s = monotonic_s()
             for device in devices:

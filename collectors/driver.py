@@ -8,7 +8,7 @@ register or one broken request never costs the other readings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from collectors.errors import ExceptionReply, InstrumentError, Unreachable, WrongReply
 from collectors.profile import MeterProfile
@@ -21,15 +21,23 @@ ERROR_KINDS: dict[type[InstrumentError], str] = {
     WrongReply: "wrong_reply",
 }
 
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 502  # registered for Modbus TCP
+
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """Where instruments are reached."""
+    """Where instruments are reached, as the agent's file says it. Which keys mean something is the driver's matter."""
 
     id: str
     driver: str  # key of collectors.drivers.DRIVERS
-    host: str = "127.0.0.1"
-    port: int = 502
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    path: str = ""  # of a serial port
+    baud: int | None = None  # of the serial line; None = the usual speed, behind a gateway what profiles say
+    parity: Literal["none", "even", "odd"] | None = None  # None = the driver's usual one, as the next two
+    stopbits: int | None = None
+    bytesize: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

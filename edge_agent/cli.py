@@ -24,7 +24,7 @@ from rich.tree import Tree
 
 from collectors import clock
 from collectors.driver import Bus, PolledDevice
-from collectors.drivers import open_driver
+from collectors.drivers import line_of, open_driver
 from collectors.errors import ConfigurationError, StoreError
 from collectors.modbus.plan import cycle_s, plan_reads
 from collectors.reading import Quality, Reading
@@ -267,7 +267,7 @@ def _bus_lines(settings: EdgeSettings) -> list[str]:
         own = [device for device in settings.devices if device.section.bus == bus.id]
         share = sum(_cycle_s(device) / device.section.every_s for device in own)
         warning = "" if share < 0.8 else " [red]Too much: read less often, fewer points, or use a second bus.[/red]"
-        text = f"Bus {bus.id} ({bus.driver}, {escape(bus.host)}:{bus.port}): {_count(len(own), 'device')}"
+        text = f"Bus {bus.id} ({bus.driver}, {escape(str(line_of(bus)))}): {_count(len(own), 'device')}"
         lines.append(f"{text}, busy about {share:.1%} of the time.{warning}")
     return lines
 

@@ -12,6 +12,8 @@ influxdb|influxd|the InfluxDB store, 1.x
 victoria-metrics|victoria-metrics|the InfluxDB store, v2 writes
 chromium|chromium|the pages in a browser
 postgresql|/usr/lib/postgresql/*/bin/postgres|the relational store on PostgreSQL
+socat|socat|serial lines
+mbpoll|mbpoll|serial lines with a slave of libmodbus
 fonts-wqy-zenhei|/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc|Chinese text in screenshots'
 
 present() {

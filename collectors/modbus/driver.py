@@ -15,6 +15,7 @@ from collectors.driver import PolledDevice, PollError, PollResult
 from collectors.errors import ExceptionReply, InstrumentError, Unreachable, WrongReply
 from collectors.modbus.client import ModbusClient
 from collectors.modbus.decode import decode
+from collectors.modbus.line import on_line
 from collectors.modbus.plan import ReadBlock, plan_reads, split_block
 from collectors.reading import Quality, Reading
 
@@ -28,7 +29,7 @@ class ModbusDriver:
 
     def __init__(self, client: ModbusClient) -> None:
         self._client = client
-        self._plans: dict[str, tuple[ReadBlock, ...]] = {}
+        self._plans: dict[tuple[str, tuple[str, ...]], tuple[ReadBlock, ...]] = {}
 
     def poll(self, device: PolledDevice, now_ms: int) -> PollResult:
         """Read the device's points, all stamped `now_ms`. Instrument errors are in the result, never raised."""
@@ -50,7 +51,7 @@ class ModbusDriver:
                 else:
                     unanswered = 0
                     _decode_block(device, part, outcome, now_ms, readings, errors)
-        self._plans[device.id] = tuple(asked)
+        self._plans[device.id, device.points] = tuple(asked)
         return PollResult(tuple(readings), tuple(errors))
 
     def close(self) -> None:
@@ -58,10 +59,11 @@ class ModbusDriver:
         self._client.close()
 
     def _plan(self, device: PolledDevice) -> tuple[ReadBlock, ...]:
-        if device.id not in self._plans:
+        key = device.id, device.points
+        if key not in self._plans:
             specs = device.profile.select(device.points)
-            self._plans[device.id] = plan_reads(specs, device.profile.timing)
-        return self._plans[device.id]
+            self._plans[key] = plan_reads(specs, on_line(device.profile.timing, self._client.line))
+        return self._plans[key]
 
     def _read(self, device: PolledDevice, block: ReadBlock) -> Iterator[tuple[ReadBlock, list[int] | InstrumentError]]:
         """The block with its words or its error; several parts if the meter refused the whole."""

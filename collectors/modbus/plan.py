@@ -15,12 +15,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from collectors.modbus.framing import BITS_PER_CHARACTER, SILENT_CHARACTERS
 from collectors.profile import MeterProfile, RegisterSpec, TimingLimits
 
-BITS_PER_CHARACTER = 11  # start, 8 data, parity or second stop, stop: MODBUS over Serial Line V1.02, clause 2.5.1
 REQUEST_CHARACTERS = 8  # unit, function, address, count, CRC
 REPLY_CHARACTERS = 5  # unit, function, byte count, CRC; the registers come on top
-SILENT_CHARACTERS = 7  # 3.5 before each of the two frames, clause 2.5.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,13 @@ def plan_reads(specs: MeterProfile | Sequence[RegisterSpec], limits: TimingLimit
 
 def request_s(count: int, limits: TimingLimits) -> float:
     """Modelled seconds that a request for `count` registers keeps the bus busy."""
-    overhead = REQUEST_CHARACTERS + REPLY_CHARACTERS + SILENT_CHARACTERS
-    return limits.latency_s + limits.pause_s + (overhead + 2 * count) * _character_s(limits)
+    silence_s = 2 * SILENT_CHARACTERS * _character_s(limits)
+    return limits.latency_s + limits.pause_s + silence_s + transmission_s(count, limits)
+
+
+def transmission_s(count: int, limits: TimingLimits) -> float:
+    """Seconds that a request for `count` registers and its reply are on the line."""
+    return (REQUEST_CHARACTERS + REPLY_CHARACTERS + 2 * count) * _character_s(limits)
 
 
 def cycle_s(blocks: Sequence[ReadBlock], limits: TimingLimits) -> float:

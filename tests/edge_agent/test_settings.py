@@ -61,11 +61,17 @@ buffer: {max_mib: 0, colour: red}
 buses:
 - {id: bus-1, driver: modbus-tpc, host: 127.0.0.1, port: 70000}
 - {id: bus-1, driver: modbus-tcp, host: 127.0.0.1}
-- {id: idle, driver: modbus-tcp, host: 127.0.0.1}
+- {id: idle, driver: modbus-tcp, host: 127.0.0.1, baud: 9600}
+- {id: cable, driver: modbus-rtu, path: /dev/ttyUSB0, port: 502, parity: mark, bytesize: 7, baud: 110}
+- {id: text, driver: modbus-ascii, host: 127.0.0.1}
+- {id: again, driver: modbus-rtu, path: /dev/ttyUSB0}
 devices:
 - {id: incomer-1, bus: bus-9, unit: 300, profile: eastron-sdm630, points: [steam, power, power], every_s: often}
 - {id: incomer-1, bus: bus-1, profile: nobody-knows}
 - {id: "inc.omer", bus: bus-1, profile: eastron-sdm630, points: []}
+- {id: a, bus: cable, profile: eastron-sdm630}
+- {id: b, bus: text, profile: eastron-sdm630}
+- {id: c, bus: again, profile: eastron-sdm630}
 """
     )
     problems = problems_of(path)
@@ -80,6 +86,14 @@ devices:
         "buses[0].id": "used 2 times",
         "buses[1].id": "used 2 times",
         "buses[2].id": "no device is on bus idle",
+        "buses[2].port": "127.0.0.1:502 is bus bus-1 already",
+        "buses[3].port": "means nothing to modbus-rtu; it takes baud, bytesize, parity, path, stopbits",
+        "buses[3].parity": "none, even, odd",
+        "buses[3].bytesize": "RTU needs 8 bits",
+        "buses[3].baud": "300 to 4e+06",
+        "buses[4]": "modbus-ascii needs path",
+        "buses[4].host": "means nothing to modbus-ascii",
+        "buses[5].path": "/dev/ttyUSB0 is bus cable already",
         "devices[0].id": "used 2 times",
         "devices[1].id": "used 2 times",
         "devices[0].bus": "no bus bus-9",

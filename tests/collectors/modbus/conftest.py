@@ -1,12 +1,19 @@
-"""A Modbus TCP server that can be told to misbehave, and registers to plan and decode with."""
+"""Modbus servers and serial slaves that can be told to misbehave, a foreign slave, registers to plan with."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
+import select
 import socket
+import subprocess
 import threading
+import time
+import tty
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,3 +108,132 @@ def make_spec() -> Callable[..., RegisterSpec]:
 def quick() -> TimingLimits:
     """Limits that keep tests of silence short."""
     return TimingLimits(timeout_s=0.15, max_registers=125, retries=0)
+
+
+class RawSlave:
+    """The far end of a pseudo-terminal: what arrives goes to `answer` whenever the line falls silent."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.requests: list[bytes] = []
+        self._far, self._near = os.openpty()
+        tty.setraw(self._near)
+        self.path = os.ttyname(self._near)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def send(self, data: bytes) -> None:
+        os.write(self._far, data)
+
+    def _serve(self) -> None:
+        heard = b""
+        while not self._stopping.is_set():
+            ready, _, _ = select.select([self._far], [], [], 0.02)
+            if ready:
+                heard += os.read(self._far, 300)
+            elif heard:
+                self.requests.append(heard)
+                reply, heard = self.answer(heard), b""
+                if reply:
+                    os.write(self._far, reply)
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+        os.close(self._far)
+        os.close(self._near)
+
+
+@pytest.fixture
+def raw_slave() -> Iterator[Callable[[Answer], RawSlave]]:
+    """Starts serial slaves that answer as the test says."""
+    slaves: list[RawSlave] = []
+
+    def start(answer: Answer) -> RawSlave:
+        slaves.append(RawSlave(answer))
+        return slaves[-1]
+
+    yield start
+    for slave in slaves:
+        slave.close()
+
+
+@pytest.fixture
+def socat() -> Iterator[Callable[..., None]]:
+    """A function that joins two addresses of socat(1), and returns when the given paths exist."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def join(one: str, other: str, *paths: Path) -> None:
+        started.append(subprocess.Popen(["socat", one, other], stderr=subprocess.PIPE))
+        deadline_s = time.monotonic() + 10
+        while not all(path.exists() for path in paths):
+            assert started[-1].poll() is None, started[-1].communicate()[1]
+            assert time.monotonic() < deadline_s, "socat did not make its terminals in time"
+            time.sleep(0.01)
+
+    yield join
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=5)
+
+
+class _Mapping(ctypes.Structure):
+    """modbus_mapping_t of libmodbus 3.1."""
+
+    _fields_ = (
+        *((name, ctypes.c_int) for name in ("nb_bits", "start_bits", "nb_input_bits", "start_input_bits")),
+        *((name, ctypes.c_int) for name in ("nb_inputs", "start_inputs", "nb_registers", "start_registers")),
+        *((name, ctypes.POINTER(ctypes.c_uint8)) for name in ("bits", "input_bits")),
+        *((name, ctypes.POINTER(ctypes.c_uint16)) for name in ("inputs", "registers")),
+    )
+
+
+class LibmodbusSlave:
+    """One RTU unit of libmodbus, which shares no code with our client. Registers are 0..999 of both kinds."""
+
+    REGISTERS = 1000
+
+    def __init__(self, path: Path, unit: int, baud: int) -> None:
+        self._library = ctypes.CDLL("libmodbus.so.5")
+        self._library.modbus_new_rtu.restype = ctypes.c_void_p
+        self._library.modbus_mapping_new.restype = ctypes.POINTER(_Mapping)
+        self._context = ctypes.c_void_p(
+            self._library.modbus_new_rtu(str(path).encode(), baud, ctypes.c_char(b"N"), 8, 1)
+        )
+        self._mapping = self._library.modbus_mapping_new(0, 0, self.REGISTERS, self.REGISTERS)
+        self.holding, self.inputs = self._mapping.contents.registers, self._mapping.contents.inputs
+        self._library.modbus_set_slave(self._context, unit)
+        assert self._library.modbus_connect(self._context) == 0
+        self._library.modbus_set_indication_timeout(self._context, 0, 50_000)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        query = (ctypes.c_uint8 * 260)()
+        while not self._stopping.is_set():
+            length = self._library.modbus_receive(self._context, query)
+            if length > 0:
+                self._library.modbus_reply(self._context, query, length, self._mapping)
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+        self._library.modbus_close(self._context)
+        self._library.modbus_mapping_free(self._mapping)
+        self._library.modbus_free(self._context)
+
+
+@pytest.fixture
+def libmodbus_slave() -> Iterator[Callable[..., LibmodbusSlave]]:
+    """Starts units of libmodbus on serial ports."""
+    slaves: list[LibmodbusSlave] = []
+
+    def start(path: Path, unit: int, baud: int = 9600) -> LibmodbusSlave:
+        slaves.append(LibmodbusSlave(path, unit, baud))
+        return slaves[-1]
+
+    yield start
+    for slave in slaves:
+        slave.close()

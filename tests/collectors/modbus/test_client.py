@@ -13,6 +13,7 @@ import pytest
 
 from collectors.errors import ExceptionReply, InstrumentError, Unreachable, WrongReply
 from collectors.modbus.client import ModbusClient
+from collectors.modbus.line import TcpLine
 from collectors.modbus.plan import ReadBlock
 from collectors.profile import TimingLimits
 
@@ -40,7 +41,7 @@ GOOD = bytes.fromhex("0306022B00000064")  # Modbus Application Protocol V1.1b3, 
 
 @contextmanager
 def client_of(server: RawServer) -> Iterator[ModbusClient]:
-    client = ModbusClient("127.0.0.1", server.port)
+    client = ModbusClient(TcpLine("127.0.0.1", server.port))
     try:
         yield client
     finally:
@@ -119,7 +120,7 @@ def test_an_exception_reply_is_not_asked_again(
 def test_a_refused_connection_is_unreachable_at_once(quick: TimingLimits) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    client = ModbusClient("127.0.0.1", port)
+    client = ModbusClient(TcpLine("127.0.0.1", port))
 
     started = time.monotonic()
     with pytest.raises(Unreachable, match=f"no connection to 127.0.0.1:{port}"):
@@ -195,7 +196,7 @@ def test_a_server_that_always_closes_is_unreachable(raw_server: StartServer, qui
 def test_the_bus_is_given_its_silence_between_requests(raw_server: StartServer, quick: TimingLimits) -> None:
     server = raw_server(lambda request: frame(request, GOOD))
     slept: list[float] = []
-    client = ModbusClient("127.0.0.1", server.port, sleep=slept.append)
+    client = ModbusClient(TcpLine("127.0.0.1", server.port), sleep=slept.append)
 
     client.read(17, BLOCK, replace(quick, pause_s=60))
     client.read(18, BLOCK, quick)  # a neighbour without demands of its own still waits for the first one's silence

@@ -14,6 +14,7 @@ from collectors.driver import Bus, PolledDevice
 from collectors.drivers import open_driver
 from collectors.modbus.client import ModbusClient
 from collectors.modbus.driver import MAX_UNANSWERED, ModbusDriver
+from collectors.modbus.line import Line, TcpLine
 from collectors.modbus.plan import ReadBlock
 from collectors.modbus.simulated_meter import Fault, SimulatedMeter, SimulatedMeters
 from collectors.profile import MeterProfile, TimingLimits, read_profile
@@ -50,8 +51,8 @@ VALUES: dict[str, float | None] = {
 class CountingClient(ModbusClient):
     """Notes every block that is asked for."""
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
+    def __init__(self, line: Line) -> None:
+        super().__init__(line)
         self.asked: list[tuple[int, int]] = []
 
     def read(self, unit: int, block: ReadBlock, limits: TimingLimits) -> list[int]:
@@ -63,7 +64,7 @@ class CountingClient(ModbusClient):
 def bus_with(meter: SimulatedMeter, **others: SimulatedMeter) -> Iterator[tuple[ModbusDriver, CountingClient]]:
     units = {1: meter, **{int(name.removeprefix("unit")): other for name, other in others.items()}}
     with SimulatedMeters("127.0.0.1", 0, units) as server:
-        client = CountingClient("127.0.0.1", server.port)
+        client = CountingClient(TcpLine("127.0.0.1", server.port))
         driver = ModbusDriver(client)
         try:
             yield driver, client

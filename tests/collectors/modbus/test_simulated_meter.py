@@ -14,6 +14,7 @@ from collectors.errors import ConfigurationError, ExceptionReply
 from collectors.modbus.client import ModbusClient
 from collectors.modbus.decode import quantise
 from collectors.modbus.driver import ModbusDriver
+from collectors.modbus.line import TcpLine
 from collectors.modbus.plan import ReadBlock
 from collectors.modbus.simulated_meter import SimulatedMeter, SimulatedMeters
 from collectors.profile import MeterProfile, load_profiles, shipped_config_dir
@@ -32,7 +33,7 @@ def test_every_shipped_profile_reads_back_what_its_simulated_meter_shows(profile
     with SimulatedMeters(
         "127.0.0.1", 0, {u: SimulatedMeter(p, values.__getitem__) for u, p in units.items()}
     ) as server:
-        driver = ModbusDriver(ModbusClient("127.0.0.1", server.port))
+        driver = ModbusDriver(ModbusClient(TcpLine("127.0.0.1", server.port)))
         for unit, profile in units.items():
             result = driver.poll(PolledDevice(profile.id, unit, profile, profile.points), 0)
             shown = {spec.point: quantise(values[spec.point], spec) for spec in profile.registers}
@@ -46,7 +47,7 @@ def test_values_are_asked_for_at_the_moment_of_the_request(profiles: dict[str, M
     profile = profiles["eastron-sdm120"]
 
     with SimulatedMeters("127.0.0.1", 0, {1: SimulatedMeter(profile, lambda point: next(ticks))}) as server:
-        driver = ModbusDriver(ModbusClient("127.0.0.1", server.port))
+        driver = ModbusDriver(ModbusClient(TcpLine("127.0.0.1", server.port)))
         device = PolledDevice("m", 1, profile, ("energy_import",))
         seen = [driver.poll(device, 0).readings[0].value for _ in range(3)]
         driver.close()
@@ -71,7 +72,7 @@ def test_an_address_that_does_not_exist_is_refused_with_exception_2(
     meter = SimulatedMeter(profile, lambda point: 1.0, answers_gaps=answers_gaps)
 
     with SimulatedMeters("127.0.0.1", 0, {1: meter}) as server:
-        client = ModbusClient("127.0.0.1", server.port)
+        client = ModbusClient(TcpLine("127.0.0.1", server.port))
         if code is None:
             assert client.read(1, block, profile.timing) == [0] * block.count
         else:

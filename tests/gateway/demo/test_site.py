@@ -8,6 +8,7 @@ from pathlib import Path
 from collectors.clock import now_ms
 from collectors.modbus.client import ModbusClient
 from collectors.modbus.decode import decode
+from collectors.modbus.line import TcpLine
 from collectors.modbus.plan import plan_reads
 from edge_agent.settings import load_settings
 from gateway.demo.plant import DAY_MS, Plant, monday_ms
@@ -22,7 +23,7 @@ def test_polled_register_continues_the_history(scenario: Scenario) -> None:
     with meters_of(plant, site) as meters:
         for device in site.devices:
             profile = scenario.profiles[device.profile]
-            client = ModbusClient(meters.host, meters.port)
+            client = ModbusClient(TcpLine(meters.host, meters.port))
             try:
                 for block in plan_reads(profile.select([p.point for p in device.points]), profile.timing):
                     before_ms = now_ms()
