@@ -14,7 +14,7 @@ from datetime import date
 from sqlalchemy import Connection, Engine
 
 from gateway.carbon import ledger
-from gateway.carbon.calendar import ONE_DAY, day_start_ms, local_day
+from gateway.carbon.calendar import ONE_DAY, day_start_ms, day_window_ms, local_day
 from gateway.carbon.emission import draft_of
 from gateway.carbon.factors import FactorBook, MissingFactor, findings_of
 from gateway.carbon.model import Activity, Draft, Finding
@@ -22,7 +22,7 @@ from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource, points_of
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDay
-from gateway.store.findings_repository import FindingsRepository
+from gateway.store.findings_repository import FindingsRepository, Judged
 from gateway.store.ledger_repository import LedgerRepository
 
 DaysOf = dict[str, set[date]]  # source -> days
@@ -115,12 +115,12 @@ class EntriesStage:
         timezone: str,
         now_ms: int,
     ) -> None:
-        findings = FindingsRepository(connection)
-        for source, days in days_of.items():
-            for day in days:
-                start_ms, end_ms = day_start_ms(day, timezone), day_start_ms(day + ONE_DAY, timezone)
-                own = [one for one in found if one.subject == source and start_ms <= one.at_ms < end_ms]
-                findings.replace(enterprise.id, source, start_ms, end_ms, own, now_ms, prefixes=FINDING_PREFIXES)
+        judged = [
+            Judged(enterprise.id, source, *day_window_ms(day, timezone))
+            for source, days in days_of.items()
+            for day in days
+        ]
+        FindingsRepository(connection).replace_all(judged, found, now_ms, prefixes=FINDING_PREFIXES)
 
 
 def _chunks(registry: Registry, due: Sequence[DirtyDay]) -> Iterator[list[DirtyDay]]:

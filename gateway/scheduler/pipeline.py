@@ -21,11 +21,13 @@ from gateway.scheduler.days import WHOLE, first_open_day, month_of
 from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
 from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
 from gateway.scheduler.usage_stage import UsageStage
-from gateway.store.dirty_days_repository import DirtyDaysRepository
+from gateway.store.database import writing
+from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
 from gateway.store.kept_repository import KeptRepository
 from gateway.store.statements_repository import StatementsRepository
 from gateway.store.timeseries import TimeSeriesStore
 
+ENDED = "ended."  # under which is kept, per enterprise, up to which day days were marked as ended
 CLAIM_DAYS = 20_000  # (enterprise, source, day) marks worked off at once
 
 
@@ -60,16 +62,19 @@ class Pipeline:
 
     def _mark_ended_days(self, registry: Registry, now_ms: int) -> None:
         """A day that ended changes a statement's coverage even if no reading came: each is marked once."""
-        kept, marks = KeptRepository(self.engine), DirtyDaysRepository(self.engine)
-        for enterprise in registry.enterprises.values():
-            today = self._first_open_day(registry, enterprise.id, now_ms)
-            key = f"ended.{enterprise.id}"
-            text = kept.get(key)
-            last = date.fromisoformat(text) if text else today - ONE_DAY
-            if text is not None and last >= today:
-                continue
-            marks.mark([(enterprise.id, WHOLE, day) for day in days_between(last, today)], "automatic")
-            kept.put(key, today.isoformat())
+        kept = KeptRepository(self.engine).under(ENDED)
+        marks: list[SourceDay] = []
+        ended: dict[str, str] = {}
+        for enterprise in registry.enterprises:
+            today = self._first_open_day(registry, enterprise, now_ms)
+            last = date.fromisoformat(kept[enterprise]) if enterprise in kept else today - ONE_DAY
+            if last < today:
+                marks += [(enterprise, WHOLE, day) for day in days_between(last, today)]
+                ended[enterprise] = today.isoformat()
+        if ended:
+            with writing(self.engine) as connection:
+                DirtyDaysRepository(connection).mark(marks, "automatic")
+                KeptRepository(connection).put_all(ENDED, ended)
 
     def _book(self, registry: Registry, now_ms: int) -> tuple[EntriesDone, StatementsDone]:
         marks = DirtyDaysRepository(self.engine)

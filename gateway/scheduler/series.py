@@ -87,4 +87,5 @@ class SeriesSource:
 
 def _rows(point_ids: Int32s, point_id: int) -> slice:
     """Where a sorted column holds a point."""
-    return slice(int(np.searchsorted(point_ids, point_id, "left")), int(np.searchsorted(point_ids, point_id, "right")))
+    wanted = np.int32(point_id)  # a Python int would make numpy convert the whole column first
+    return slice(int(np.searchsorted(point_ids, wanted, "left")), int(np.searchsorted(point_ids, wanted, "right")))

@@ -24,7 +24,7 @@ from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.windows import Reach, Window, difference, windows_of
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
-from gateway.store.findings_repository import FindingsRepository
+from gateway.store.findings_repository import FindingsRepository, Judged
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
 
 CLAIM_HOURS = 200_000  # dirty (point, hour) notes worked off at once
@@ -93,19 +93,16 @@ class UsageStage:
         now_ms: int,
     ) -> None:
         """Findings of the window's points and the days they touch, in one transaction."""
-        by_point: dict[int, list[PointFinding]] = {}
-        for one in found:
-            by_point.setdefault(one.point_id, []).append(one)
+        judged: list[Judged] = []
+        days: set[SourceDay] = set()
+        reached = {point_id: (start_ms, end_ms) for point_id, start_ms, end_ms in reach.rows()}
+        for point_id, (start_ms, end_ms) in reached.items():
+            rule = rules[point_id]
+            judged.append(Judged(rule.enterprise, rule.subject, start_ms, end_ms))
+            days |= days_fed_by(registry, point_id, start_ms, end_ms)
+        own = [one.finding for one in found if reached[one.point_id][0] <= one.at_ms < reached[one.point_id][1]]
         with writing(self.engine) as connection:
-            findings = FindingsRepository(connection)
-            days: set[SourceDay] = set()
-            for point_id, start_ms, end_ms in reach.rows():
-                rule = rules[point_id]
-                own = [one.finding for one in by_point.get(point_id, ()) if start_ms <= one.at_ms < end_ms]
-                findings.replace(
-                    rule.enterprise, rule.subject, start_ms, end_ms, own, now_ms, prefixes=FINDING_PREFIXES
-                )
-                days |= days_fed_by(registry, point_id, start_ms, end_ms)
+            FindingsRepository(connection).replace_all(judged, own, now_ms, prefixes=FINDING_PREFIXES)
             DirtyDaysRepository(connection).mark(days, "late-data")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
 from gateway.carbon.model import Finding
 from gateway.store.canonical_json import canonical
@@ -20,7 +20,22 @@ from gateway.store.schema import findings as table
 
 Status = Literal["open", "acknowledged", "resolved"]
 
+VALUES_PER_QUERY = 500  # SQLite and PostgreSQL both take this many values in one IN
+
+_Key = tuple[str, str, str, int]  # enterprise, subject, name, at_ms
+Stretches = dict[tuple[str, str], list[tuple[int, int]]]  # (enterprise, subject) -> start_ms <= at_ms < end_ms
+
 _SHOWN = ("severity", "values", "zh", "en")  # what a recomputed finding may say anew
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A subject that was judged anew in start_ms <= at_ms < end_ms."""
+
+    enterprise: str
+    subject: str
+    start_ms: int
+    end_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +66,31 @@ class FindingsRepository:
         *,
         prefixes: Sequence[str] = (),
     ) -> None:
-        """Make `found` the findings about a subject in start_ms <= at_ms < end_ms.
+        """Make `found` the findings about a subject in start_ms <= at_ms < end_ms; see `replace_all`."""
+        self.replace_all([Judged(enterprise, subject, start_ms, end_ms)], found, now_ms, prefixes=prefixes)
+
+    def replace_all(
+        self, judged: Sequence[Judged], found: Iterable[Finding], now_ms: int, *, prefixes: Sequence[str] = ()
+    ) -> None:
+        """Make `found` the findings about what was judged: all subjects in one go.
 
         What stood there and is not found again is resolved; what is found again is open, with its old first_seen.
         `prefixes` narrows this to the names beginning with one of them, for a step that judges only those. Raises
         ValueError for a finding outside of what is replaced.
         """
-        fresh = {(finding.name, finding.at_ms): finding for finding in found}
+        stretches = _by_subject(judged)
+        fresh = {_key(finding): finding for finding in found}
         for finding in fresh.values():
-            _check_inside(finding, enterprise, subject, start_ms, end_ms, prefixes)
-        query = select(table).where(
-            table.c.enterprise == enterprise,
-            table.c.subject == subject,
-            table.c.at_ms >= start_ms,
-            table.c.at_ms < end_ms,
-            *_named(prefixes),
-        )
+            _check_inside(finding, stretches, prefixes)
         with writing(self._bind) as connection:
             take_turns(connection, table)
-            stood = {(row.name, row.at_ms): row for row in connection.execute(query)}
+            stood = _standing(connection, stretches, prefixes)
             gone = [row.id for key, row in stood.items() if key not in fresh and row.status != "resolved"]
-            if gone:
-                closing = update(table).where(table.c.id.in_(gone)).values(status="resolved", resolved_at_ms=now_ms)
-                connection.execute(closing)
+            for first in range(0, len(gone), VALUES_PER_QUERY):
+                ids = gone[first : first + VALUES_PER_QUERY]
+                connection.execute(
+                    update(table).where(table.c.id.in_(ids)).values(status="resolved", resolved_at_ms=now_ms)
+                )
             new = [_row(finding, now_ms) for key, finding in fresh.items() if key not in stood]
             if new:
                 connection.execute(table.insert(), new)
@@ -114,13 +131,49 @@ def _named(prefixes: Sequence[str]) -> list[ColumnElement[bool]]:
     return [or_(*(table.c.name.startswith(prefix, autoescape=True) for prefix in prefixes))] if prefixes else []
 
 
-def _check_inside(
-    finding: Finding, enterprise: str, subject: str, start_ms: int, end_ms: int, prefixes: Sequence[str]
-) -> None:
-    same = (finding.enterprise, finding.subject) == (enterprise, subject)
+def _by_subject(judged: Iterable[Judged]) -> Stretches:
+    stretches: Stretches = {}
+    for one in judged:
+        stretches.setdefault((one.enterprise, one.subject), []).append((one.start_ms, one.end_ms))
+    return stretches
+
+
+def _inside(stretches: Stretches, enterprise: str, subject: str, at_ms: int) -> bool:
+    own = stretches.get((enterprise, subject), ())
+    return any(start_ms <= at_ms < end_ms for start_ms, end_ms in own)
+
+
+def _check_inside(finding: Finding, stretches: Stretches, prefixes: Sequence[str]) -> None:
     named = not prefixes or finding.name.startswith(tuple(prefixes))
-    if not (same and named and start_ms <= finding.at_ms < end_ms):
-        raise ValueError(f"{finding} is outside of {enterprise} {subject} {start_ms}..{end_ms} {prefixes}")
+    if not (named and _inside(stretches, finding.enterprise, finding.subject, finding.at_ms)):
+        raise ValueError(f"{finding} is outside of what is replaced, or not named {prefixes}")
+
+
+def _standing(connection: Connection, stretches: Stretches, prefixes: Sequence[str]) -> dict[_Key, Row[Any]]:
+    """What stands about the judged subjects, whatever its status."""
+    if not stretches:
+        return {}
+    enterprises = sorted({enterprise for enterprise, _ in stretches})
+    subjects = {subject for _, subject in stretches}
+    bounds = [stretch for own in stretches.values() for stretch in own]
+    query = select(table).where(
+        table.c.at_ms >= min(start_ms for start_ms, _ in bounds),
+        table.c.at_ms < max(end_ms for _, end_ms in bounds),
+        *_named(prefixes),
+    )
+    if len(subjects) <= VALUES_PER_QUERY:
+        query = query.where(table.c.subject.in_(sorted(subjects)))
+    found: dict[_Key, Row[Any]] = {}
+    for first in range(0, len(enterprises), VALUES_PER_QUERY):
+        among = query.where(table.c.enterprise.in_(enterprises[first : first + VALUES_PER_QUERY]))
+        for row in connection.execute(among):
+            if _inside(stretches, row.enterprise, row.subject, row.at_ms):
+                found[row.enterprise, row.subject, row.name, row.at_ms] = row
+    return found
+
+
+def _key(finding: Finding) -> _Key:
+    return finding.enterprise, finding.subject, finding.name, finding.at_ms
 
 
 def _row(finding: Finding, now_ms: int) -> dict[str, Any]:

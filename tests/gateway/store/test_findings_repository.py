@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from gateway.carbon.model import Finding
 from gateway.store.database import writing
-from gateway.store.findings_repository import FindingsRepository
+from gateway.store.findings_repository import FindingsRepository, Judged
 
 PLANT = "91350500M00000000Y"
 POINT = "incomer-1.energy_import"
@@ -98,3 +98,29 @@ def test_pages_follow_each_other_without_gap(engine: Engine) -> None:
         paged += [stored.finding.at_ms for stored in page]
         after = page[-1].id
     assert paged == [0, 1, 2, 3, 4]
+
+
+def test_many_subjects_at_once_are_replaced_as_each_by_itself(engine: Engine) -> None:
+    findings = FindingsRepository(engine)
+    gas = "gas-1.volume"
+    findings.replace_all(
+        [Judged(PLANT, POINT, 0, 100), Judged(PLANT, gas, 50, 200)],
+        [finding(10), finding(99), finding(60, subject=gas), finding(150, subject=gas)],
+        1000,
+    )
+    findings.replace_all([Judged(PLANT, POINT, 0, 50), Judged(PLANT, gas, 100, 200)], [finding(20)], 2000)
+    stood = [(one.finding.subject, one.finding.at_ms, one.status) for one in findings.page(PLANT, 99)]
+    assert stood == [
+        (POINT, 10, "resolved"),
+        (POINT, 99, "open"),  # outside of the point's own stretch, inside of the other's
+        (gas, 60, "open"),
+        (gas, 150, "resolved"),
+        (POINT, 20, "open"),
+    ]
+
+
+def test_a_finding_about_nothing_that_was_judged_is_refused(engine: Engine) -> None:
+    findings = FindingsRepository(engine)
+    with pytest.raises(ValueError, match="outside"):
+        findings.replace_all([Judged(PLANT, POINT, 0, 50), Judged(PLANT, "gas-1.volume", 50, 99)], [finding(60)], 1000)
+    assert states(findings) == []
