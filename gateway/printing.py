@@ -215,7 +215,7 @@ def verification(out: Console, answer: Mapping[str, Any]) -> None:
         out.print(f"[green]✓[/] proven unchanged: {checked}", highlight=False)
     else:
         found = answer["first_break"]
-        where = f"entry {found['entry']}" if found["entry"] else f"{found['enterprise']} {found['period']}"
+        where = f"entry {found['entry']}" if found["entry"] else f"{found['enterprise']} {found['period']}".strip()
         out.print(f"[red]✗ first break: {escape(where)}[/]", highlight=False)
         out.print(f"  {escape(found['what'])}", highlight=False)
         out.print(f"  checked until there: {checked}", highlight=False)

@@ -1,28 +1,39 @@
-"""The gateway's own signature under closed statements: Ed25519 (RFC 8032) over the stored body's bytes.
+"""The gateway's own signature under closed statements and daily roots: a JWS (RFC 7515) with Ed25519 (RFC 8037).
+
+A signature is a compact JWS with its payload left out (RFC 7515, appendix F), `header..signature`; the payload is the
+signed text, which stands beside it. `attached` puts it back in, for whoever has a JOSE library at hand. The header's
+`typ` says what was signed, so that a signature under one kind of text is none under another, and `kid` is the
+thumbprint of the key (RFC 7638).
 
 The private key is made at the first start and stays in the data directory, readable by its owner only. Whoever has
-the public key can check a statement without this program.
+the public key can check a statement or a root without this program.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collectors.errors import ConfigurationError
 from gateway.control import write_private
 
 KEY_FILE = "keys/statements-ed25519.pem"
 
+Kind = Literal["tanmai-statement", "tanmai-root"]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Signer:
-    """Signs and checks statement bodies."""
+    """Signs and checks texts."""
 
     private: Ed25519PrivateKey
 
@@ -55,18 +66,47 @@ class Signer:
             .decode()
         )
 
-    def sign(self, body: str) -> str:
-        """Signature as URL-safe base64 without padding."""
-        return base64.urlsafe_b64encode(self.private.sign(body.encode())).rstrip(b"=").decode()
+    @cached_property
+    def key_id(self) -> str:
+        """The thumbprint of the public key (RFC 7638, over the members that RFC 8037 names)."""
+        raw = self.private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        members = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": _encoded(raw)}, separators=(",", ":"))
+        return _encoded(hashlib.sha256(members.encode()).digest())
 
-    def signed(self, body: str, signature: str) -> bool:
-        """Is this the signature under this body?"""
-        return is_signed(self.private.public_key(), body, signature)
+    def sign(self, kind: Kind, text: str) -> str:
+        """The signature under a text."""
+        header = self._header(kind)
+        return f"{header}..{_encoded(self.private.sign(_signing_input(header, text)))}"
+
+    def signed(self, kind: Kind, text: str, signature: str) -> bool:
+        """Is this our signature under this text, made for texts of this kind?"""
+        header, _, value = signature.partition("..")
+        if header != self._header(kind):
+            return False
+        try:
+            self.private.public_key().verify(_decoded(value), _signing_input(header, text))
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def _header(self, kind: Kind) -> str:
+        members = {"alg": "EdDSA", "kid": self.key_id, "typ": kind}
+        return _encoded(json.dumps(members, separators=(",", ":")).encode())
 
 
-def is_signed(key: Ed25519PublicKey, body: str, signature: str) -> bool:
-    try:
-        key.verify(base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4)), body.encode())
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+def attached(text: str, signature: str) -> str:
+    """The compact JWS with its payload in it."""
+    return signature.replace("..", f".{_encoded(text.encode())}.", 1)
+
+
+def _signing_input(header: str, text: str) -> bytes:
+    return f"{header}.{_encoded(text.encode())}".encode()
+
+
+def _encoded(data: bytes) -> str:
+    """URL-safe base64 without padding (RFC 7515, clause 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -105,6 +105,11 @@ def append(newest: Entry | None, postings: Iterable[Posting], booked_at_ms: int)
 
 def hash_of(entry: Entry) -> str:
     """Hex SHA-256 over everything in an entry but its own hash."""
+    return hashlib.sha256(text_of(entry).encode()).hexdigest()
+
+
+def text_of(entry: Entry) -> str:
+    """What an entry's hash covers, byte for byte: canonical JSON of everything in it but its own hash."""
     content = {
         **{name: getattr(entry.draft, name) for name in _DRAFT_FIELDS},
         "day": entry.draft.day.isoformat(),
@@ -115,7 +120,7 @@ def hash_of(entry: Entry) -> str:
         "previous_hash": entry.previous_hash,
         "format": FORMAT,
     }
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    return canonical_json(content)
 
 
 def verify_chain(entries: Iterable[Entry]) -> Break | None:

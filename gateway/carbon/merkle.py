@@ -44,6 +44,31 @@ def _levels(leaves: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield level
 
 
+class GrowingTree:
+    """A tree that leaves are appended to; keeps one hash per complete subtree, and gives the root at any time."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._subtrees: list[bytes] = []  # from the largest on the left to the smallest on the right
+
+    def append(self, leaf: bytes) -> None:
+        size, node = self.size, leaf
+        while size % 2:
+            node = node_hash(self._subtrees.pop(), node)
+            size //= 2
+        self._subtrees.append(node)
+        self.size += 1
+
+    @property
+    def root(self) -> bytes:
+        if not self._subtrees:
+            return EMPTY_TREE
+        *left, node = self._subtrees
+        for subtree in reversed(left):
+            node = node_hash(subtree, node)
+        return node
+
+
 def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """The hashes that lead from the leaf at `index` to the root (2.1.3.1)."""
     if not 0 <= index < len(leaves):

@@ -113,7 +113,8 @@ class StatementsStage:
         now_ms: int,
     ) -> None:
         body = body_of(statement_document(statement, version, "closed", predecessor))
-        StatementsRepository(self.engine).freeze(enterprise.id, month, version, body, self.signer.sign(body), now_ms)
+        signature = self.signer.sign("tanmai-statement", body)
+        StatementsRepository(self.engine).freeze(enterprise.id, month, version, body, signature, now_ms)
 
     def _rate(self, registry: Registry, enterprise: Enterprise, statement: Statement, version: int, now_ms: int) -> int:
         policy = self.policies[enterprise.rating_policy]

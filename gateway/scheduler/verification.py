@@ -1,8 +1,9 @@
 """`tanmai verify`: are the books what was booked, and does what was booked still follow from the readings?
 
-Four checks per enterprise, the first break ends each: the hash chain with each entry's own calculation; the digest and
-amount of every entry that stands, recomputed from the raw readings and records; the sums of the stored statements; the
-signatures of the closed ones. Nothing is changed. Days that have readings still waiting for the roll-up are left out
+Five checks per enterprise, the first break ends each: the hash chain with each entry's own calculation; the entries
+under each daily root; the digest and amount of every entry that stands, recomputed from the raw readings and records;
+the sums of the stored statements; the signatures of the closed ones. Then the daily roots themselves, each with its
+signature and those before it. Nothing is changed. Days that have readings still waiting for the roll-up are left out
 and said so: they will be booked anew.
 """
 
@@ -25,6 +26,7 @@ from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.changed_rules import EVER
 from gateway.scheduler.days import days_fed_by, month_days
+from gateway.scheduler.root_checks import RootChecks
 from gateway.scheduler.series import SeriesSource
 from gateway.scheduler.usage_stage import CLAIM_HOURS, recomputed_usage
 from gateway.signing import Signer
@@ -46,11 +48,12 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What the check of sums needs of an entry."""
+    """What the checks of sums and of roots need of an entry."""
 
     day: date
     seq: int
     emission_g: int
+    hash: str
 
 
 @dataclass(slots=True)
@@ -62,6 +65,7 @@ class Checked:
     entries_against_readings: int = 0
     statements: int = 0
     signatures: int = 0
+    roots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +83,16 @@ class Verifier:
         span = (period.start, period.end) if period else EVER
         waiting = self._waiting(registry)
         notes: list[str] = []
+        roots = RootChecks.of(self.engine, self.signer)
         for name in book.enterprises():
             if only is not None and name != only:
                 continue
-            broken = self._enterprise(registry, name, span, waiting, checked, notes)
+            broken = self._enterprise(registry, name, span, waiting, roots, checked, notes)
             if broken is not None:
                 return _report(checked, broken, notes)
-        return _report(checked, None, notes)
+        checked.roots = len(roots.roots)
+        fault = roots.first_fault()
+        return _report(checked, None if fault is None else Broken("", "", fault[0].isoformat(), fault[1]), notes)
 
     def _enterprise(
         self,
@@ -93,6 +100,7 @@ class Verifier:
         name: str,
         span: tuple[date, date],
         waiting: set[tuple[str, str, date]],
+        roots: RootChecks,
         checked: Checked,
         notes: list[str],
     ) -> Broken | None:
@@ -102,6 +110,9 @@ class Verifier:
         found = ledger.verify_chain(_noted(book.chain(name), checked, sums))
         if found is not None:
             return Broken(name, found.entry, "", found.en)
+        fault = roots.chain(name, [one.hash for one in sums])
+        if fault is not None:
+            return Broken(name, "", fault[0].isoformat(), fault[1])
         enterprise = registry.enterprises.get(name)
         if enterprise is None:
             notes.append(f"{name} is no longer registered: its entries were not compared with readings")
@@ -158,7 +169,7 @@ class Verifier:
         """What is wrong with one version, or nothing."""
         if stored.status == "closed":
             checked.signatures += 1
-            if not self.signer.signed(stored.body, stored.signature):
+            if not self.signer.signed("tanmai-statement", stored.body, stored.signature):
                 return "its signature does not belong to its text: it was changed after closing"
         document = statement_from(stored.body)
         first, end = month_days(stored.period)
@@ -181,7 +192,7 @@ def _noted(entries: Iterator[Entry], checked: Checked, sums: list[Booked]) -> It
     """The entries as they come, counted, and with what the sums need of each kept."""
     for entry in entries:
         checked.entries += 1
-        sums.append(Booked(entry.draft.day, entry.seq, entry.draft.emission_g))
+        sums.append(Booked(entry.draft.day, entry.seq, entry.draft.emission_g, entry.hash))
         yield entry
 
 

@@ -1,7 +1,7 @@
 """The relational tables, for SQLite and PostgreSQL alike. Alembic's migrations create them; a test compares the two.
 
-What stays true: `ledger_entries` and `changes` only grow. Times are UTC epoch milliseconds. JSON columns hold
-canonical text (sorted keys, no spaces) where a hash covers them.
+What stays true: `ledger_entries`, `changes`, `ledger_roots` and `ledger_spans` only grow. Times are UTC epoch
+milliseconds. JSON columns hold canonical text (sorted keys, no spaces) where a hash covers them.
 """
 
 from __future__ import annotations
@@ -179,6 +179,28 @@ ledger_entries = Table(
     UniqueConstraint("enterprise", "reverses"),  # an entry is taken back at most once
     Index(None, "enterprise", "day"),
     Index(None, "enterprise", "source", "day"),
+)
+
+# One signed root per ended UTC day over what was booked on it; docs/decisions/0009-daily-merkle-root.md.
+ledger_roots = Table(
+    "ledger_roots",
+    metadata,
+    Column("day", String(10), primary_key=True),  # UTC
+    Column("body", Text, nullable=False),  # canonical JSON, as it is signed
+    Column("signature", Text, nullable=False),  # JWS with detached payload
+    Column("made_at_ms", BigInteger, nullable=False),
+)
+
+# The leaves of the days' trees: which entries of a chain stand under the root of which day.
+ledger_spans = Table(
+    "ledger_spans",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("last_seq", Integer, primary_key=True, autoincrement=False),
+    Column("first_seq", Integer, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("leaf", String(64), nullable=False),  # hex hash of the leaf
+    Index(None, "day"),
 )
 
 statements = Table(

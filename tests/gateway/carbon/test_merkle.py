@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.carbon.merkle import (
     EMPTY_TREE,
+    GrowingTree,
     consistency_path,
     inclusion_path,
     is_consistent,
@@ -106,6 +107,15 @@ def test_consistency_paths_are_the_known_ones(old: int, new: int) -> None:
 @given(trees)
 def test_level_by_level_is_the_tree_of_the_definition(leaves: list[bytes]) -> None:
     assert tree_hash(leaves) == by_definition(leaves)
+
+
+@given(trees)
+def test_a_growing_tree_has_the_same_root_at_every_size(leaves: list[bytes]) -> None:
+    growing = GrowingTree()
+    for size, leaf in enumerate(leaves):
+        assert (growing.size, growing.root) == (size, tree_hash(leaves[:size]))
+        growing.append(leaf)
+    assert growing.root == tree_hash(leaves)
 
 
 @given(trees, st.data())

@@ -29,7 +29,7 @@ def test_a_month_closes_on_its_day_and_not_before(september: Plant) -> None:
     assert september.house.pipeline.close_months(at("2026-10-05 09:00"), 5) >= 1
     (closed,) = versions(september)
     assert closed.status == "closed"
-    assert Signer.of(september.house.settings.data_path).signed(closed.body, closed.signature)
+    assert Signer.of(september.house.settings.data_path).signed("tanmai-statement", closed.body, closed.signature)
 
 
 def test_a_month_that_still_receives_late_data_waits(september: Plant) -> None:

@@ -26,7 +26,7 @@ def runner_of(plant: Plant) -> RunnerOf:
 
     def made(holder: str) -> Runner:
         house = plant.house
-        context = JobContext(replace(house.settings, rollup_every_s=1.0), house.pipeline)
+        context = JobContext(replace(house.settings, rollup_every_s=1.0), house.pipeline, house.roots)
         stats = JobStats(CollectorRegistry())
         return Runner.create(context, LeaseRepository(house.engine), JobRunsRepository(house.engine), stats, holder)
 

@@ -1,0 +1,59 @@
+"""Makes and signs the roots of all UTC days that have ended, from what is stored.
+
+What stays true: it works from the newest root and the ledger, not from the clock's rhythm, so a gateway that was down
+for a month makes the month's roots when it is back, and running it again makes nothing. Reading and hashing hold no
+lock; roots and their spans are written in one short transaction. docs/decisions/0009-daily-merkle-root.md says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Engine
+
+from gateway.carbon.calendar import ONE_DAY, days_between
+from gateway.carbon.roots import Span, roots_of, spans_of, utc_day
+from gateway.signing import Signer
+from gateway.store.roots_repository import RootsRepository, StoredRoot, Uncovered
+
+
+@dataclass(frozen=True, slots=True)
+class DailyRoots:
+    """The roots of one gateway's ledger."""
+
+    engine: Engine
+    signer: Signer
+
+    def make(self, now_ms: int) -> dict[str, int]:
+        """Make the roots that are due; gives how many, and how many entries they cover."""
+        store, today = RootsRepository(self.engine), utc_day(now_ms)
+        newest = store.newest_day()
+        if newest is not None and newest + ONE_DAY >= today:
+            return {"roots": 0, "entries": 0}
+        due = store.uncovered()
+        first = newest + ONE_DAY if newest is not None else self._first_day(store, due, today)
+        spans: dict[date, list[Span]] = {}
+        for chain in due:
+            bookings = list(store.bookings(chain.enterprise, chain.covered_seq, chain.last_seq))
+            for span in spans_of(chain.enterprise, bookings, first, today):
+                spans.setdefault(span.day, []).append(span)
+        before = [root.body for root in store.roots()]
+        roots = roots_of(days_between(first, today), spans, before)
+        signed = [
+            StoredRoot(date.fromisoformat(one.day), one.text, self.signer.sign("tanmai-root", one.text), now_ms)
+            for one in roots
+        ]
+        if not store.add(newest, signed, (span for own in spans.values() for span in own)):
+            return {"roots": 0, "entries": 0}  # another scheduler was faster; it made the same
+        return {"roots": len(roots), "entries": sum(root.entries for root in roots)}
+
+    @staticmethod
+    def _first_day(store: RootsRepository, due: Sequence[Uncovered], today: date) -> date:
+        """The UTC day of the first booking; today if nothing was booked yet."""
+        first = today
+        for chain in due:
+            for booking in store.bookings(chain.enterprise, 0, 1):
+                first = min(first, utc_day(booking.booked_at_ms))
+        return first
