@@ -1,8 +1,9 @@
 """Dirty hours -> hourly usage -> dirty days.
 
 A reading changes the usage between it and its neighbours, and can change how a fall near by is judged. So each window
-of dirty hours is recomputed from the REACHth reading before it to the REACHth after it, with CONTEXT more readings on
-each side to judge by. That is all it reaches: one late reading costs a few hours, however old it is.
+of dirty hours is recomputed from the hour of the REACHth reading before it to that of the REACHth after it, out of all
+readings in those hours and CONTEXT more on each side to judge by. That is all it reaches: one late reading costs a few
+hours, however old it is.
 
 What stays true: running it again changes nothing; days are marked before the dirty hours are cleared, so a crash in
 between repeats work and loses none. Limits: CLAIM_HOURS at once, and what `windows` bounds.
@@ -69,40 +70,45 @@ class UsageStage:
         rules = rules_of(registry, window.point_ids)
         if not rules:
             return UsageDone()
-        window = Window(tuple(sorted(rules)), window.start_ms, window.end_ms)
-        known = window.point_ids
-        before = self.timeseries.before(known, window.start_ms, REACH + CONTEXT)
-        after = self.timeseries.after(known, window.end_ms, REACH + CONTEXT)
-        inside = self.timeseries.read(known, window.start_ms, window.end_ms)
-        reach = Reach.of(window, before, after)
-        start_ms, end_ms = int(reach.start_ms.min()), int(reach.end_ms.max())
-        result = usage_from(ReadingColumns.concatenate([before, inside, after]), rules, start_ms, end_ms)
-        stored = reach.only(self.timeseries.usage(known, start_ms, end_ms))
-        changed = difference(stored, reach.only(result.usage))
+        known = tuple(sorted(rules))
+        before = self.timeseries.before(known, window.start_ms, REACH)
+        after = self.timeseries.after(known, window.end_ms, REACH)
+        reached = Reach.of(Window(known, window.start_ms, window.end_ms), before, after)
+        return sum((self._replace(registry, rules, one, now_ms) for one in reached.windows()), UsageDone())
+
+    def _replace(self, registry: Registry, rules: dict[int, PointRule], window: Window, now_ms: int) -> UsageDone:
+        """Make usage and findings of a window's hours what all of their readings give, and mark the days they are in.
+
+        Hours are replaced whole, so every reading in them must be at hand, and not only those near the change.
+        """
+        known, start_ms, end_ms = window.point_ids, window.start_ms, window.end_ms
+        result = usage_from(_readings_around(self.timeseries, known, start_ms, end_ms), rules, start_ms, end_ms)
+        changed = difference(self.timeseries.usage(known, start_ms, end_ms), result.usage)
         if len(changed):
             self.timeseries.put_usage(changed)
-        self._note(registry, rules, reach, result.findings, now_ms)
+        self._note(registry, rules, window, result.findings, now_ms)
         return UsageDone(hours_changed=len(changed))
 
     def _note(
         self,
         registry: Registry,
         rules: dict[int, PointRule],
-        reach: Reach,
+        window: Window,
         found: Sequence[PointFinding],
         now_ms: int,
     ) -> None:
         """Findings of the window's points and the days they touch, in one transaction."""
+        start_ms, end_ms = window.start_ms, window.end_ms
         judged: list[Judged] = []
         days: set[SourceDay] = set()
-        reached = {point_id: (start_ms, end_ms) for point_id, start_ms, end_ms in reach.rows()}
-        for point_id, (start_ms, end_ms) in reached.items():
+        for point_id in window.point_ids:
             rule = rules[point_id]
             judged.append(Judged(rule.enterprise, rule.subject, start_ms, end_ms))
             days |= days_fed_by(registry, point_id, start_ms, end_ms)
-        own = [one.finding for one in found if reached[one.point_id][0] <= one.at_ms < reached[one.point_id][1]]
         with writing(self.engine) as connection:
-            FindingsRepository(connection).replace_all(judged, own, now_ms, prefixes=FINDING_PREFIXES)
+            FindingsRepository(connection).replace_all(
+                judged, [one.finding for one in found], now_ms, prefixes=FINDING_PREFIXES
+            )
             DirtyDaysRepository(connection).mark(days, "late-data")
 
 
@@ -129,11 +135,17 @@ def recomputed_usage(
     """Usage of whole hours as the readings give it now, whatever is stored: for verification."""
     rules = rules_of(registry, point_ids)
     end_ms = -(-end_ms // HOUR_MS) * HOUR_MS
-    readings = ReadingColumns.concatenate(
+    return usage_from(_readings_around(timeseries, point_ids, start_ms, end_ms), rules, start_ms, end_ms).usage
+
+
+def _readings_around(
+    timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int
+) -> ReadingColumns:
+    """All readings of whole hours with what is needed to judge them."""
+    return ReadingColumns.concatenate(
         [
-            timeseries.before(point_ids, start_ms, REACH + CONTEXT),
+            timeseries.before(point_ids, start_ms, CONTEXT),
             timeseries.read(point_ids, start_ms, end_ms),
-            timeseries.after(point_ids, end_ms, REACH + CONTEXT),
+            timeseries.after(point_ids, end_ms, CONTEXT),
         ]
     )
-    return usage_from(readings, rules, start_ms, end_ms).usage

@@ -94,11 +94,15 @@ class Reach:
         """(point, start_ms, end_ms)."""
         yield from zip(self.point_id.tolist(), self.start_ms.tolist(), self.end_ms.tolist(), strict=True)
 
-    def only(self, usage: UsageColumns) -> UsageColumns:
-        """The rows of `usage` inside each point's own hours."""
-        row = np.searchsorted(self.point_id, usage.point_id)
-        inside = (usage.hour_ms >= self.start_ms[row]) & (usage.hour_ms < self.end_ms[row])
-        return _rows(usage, inside)
+    def windows(self) -> list[Window]:
+        """The hours reached, as windows to recompute from all of their readings: points with the same hours share one.
+
+        A point that was read long ago reaches far; it must not make all others of its park read as far.
+        """
+        shared: dict[tuple[int, int], list[int]] = {}
+        for point_id, start_ms, end_ms in self.rows():
+            shared.setdefault((start_ms, end_ms), []).append(point_id)
+        return [Window(tuple(point_ids), start_ms, end_ms) for (start_ms, end_ms), point_ids in sorted(shared.items())]
 
 
 def _nth(readings: ReadingColumns, point_id: Int32s, n: int) -> tuple[Int64s, Bools]:

@@ -8,8 +8,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from collectors.clock import HOUR_MS
 from collectors.errors import StoreUnavailable
 from gateway.scheduler.statements_stage import StatementsStage
+from gateway.scheduler.usage_stage import recomputed_usage
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.statements_repository import StatementsRepository
@@ -99,6 +101,21 @@ def test_any_order_of_arrival_and_roll_up_gives_the_same_account(open_plant: Cal
         ("grid", f"2026-{day}"): round(Decimal("123.4") * 24 * GRID_2023_KG_PER_KWH * 1000)
         for day in ("09-29", "09-30", "10-01")
     }
+
+
+def test_rolling_up_minute_by_minute_gives_what_one_pass_over_everything_gives(plant: Plant) -> None:
+    """A reading reaches into the hour before; that hour is replaced out of all its readings, not the nearest only."""
+    readings = steady("2026-10-05 09:00", 3, 1000.0, 100.0, every_min=1)
+    for first in range(0, len(readings), 7):
+        plant.put("incomer", "energy_import", readings[first : first + 7])
+        plant.house.pipeline.run(readings[first][0])
+    point_id = plant.house.registry().points_by_name[PLANT, "incomer", "energy_import"].point_id
+    span = at("2026-10-05 09:00"), at("2026-10-05 12:00")
+    stored = plant.house.timeseries.usage([point_id], *span)
+    assert stored.amount_u.tolist() == [100_000_000] * 3
+    assert stored.covered_ms.tolist() == [HOUR_MS] * 3
+    whole = recomputed_usage(plant.house.timeseries, plant.house.registry(), [point_id], *span)
+    assert stored.amount_u.tolist() == whole.amount_u.tolist()
 
 
 def test_downtime_over_a_month_edge_is_caught_up(open_plant: Callable[[], Plant]) -> None:

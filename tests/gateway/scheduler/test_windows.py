@@ -87,6 +87,16 @@ def test_reach_with_one_neighbour_goes_to_that_one() -> None:
     assert list(reach.rows()) == [(7, START_MS - 5 * HOUR_MS, START_MS + HOUR_MS)]
 
 
+def test_a_point_that_reaches_far_does_not_make_its_neighbours_read_as_far() -> None:
+    window = Window((7, 8, 9), START_MS, START_MS + HOUR_MS)
+    near = [(point, START_MS - 60_000, 1.0) for point in (7, 9)]
+    reach = Reach.of(window, readings([near[0], (8, START_MS - 50 * HOUR_MS, 1.0), near[1]]), readings([]))
+    assert reach.windows() == [
+        Window((8,), START_MS - 50 * HOUR_MS, START_MS + HOUR_MS),
+        Window((7, 9), START_MS - HOUR_MS, START_MS + HOUR_MS),
+    ]
+
+
 amounts = st.dictionaries(st.tuples(st.integers(1, 3), st.integers(0, 6)), st.integers(1, 5), max_size=12)
 
 
