@@ -177,7 +177,7 @@ class House:
 
     def runner(self) -> Runner:
         holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        context = JobContext(self.settings, self.pipeline, self.roots)
+        context = JobContext(self.settings, self.pipeline, self.roots, BatchesRepository(self.engine), self.set_aside)
         return Runner.create(
             context, LeaseRepository(self.engine), JobRunsRepository(self.engine), JobStats(self.metrics), holder
         )

@@ -6,12 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from collectors.clock import HOUR_MS
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.scheduler.pipeline import Pipeline
 from gateway.settings import Settings
+from gateway.store.batches_repository import BatchesRepository
+from gateway.store.set_aside_repository import SetAsideRepository
 
 CLOSE_EVERY_S = 600.0
 ROOTS_EVERY_S = 600.0
+HOUSEKEEPING_EVERY_S = 3600.0
+BATCHES_KEPT_MS = 100 * 24 * HOUR_MS  # a forgotten batch that comes again is stored again, which changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,8 @@ class JobContext:
     settings: Settings
     pipeline: Pipeline
     roots: DailyRoots
+    batches: BatchesRepository
+    set_aside: SetAsideRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,17 @@ def _make_roots(context: JobContext, now_ms: int) -> dict[str, Any]:
     return context.roots.make(now_ms)
 
 
+def _keep_house(context: JobContext, now_ms: int) -> dict[str, Any]:
+    """What grows with every message is kept within its limits; what went is counted in the job's result."""
+    return {
+        "batches_forgotten": context.batches.forget_before(now_ms - BATCHES_KEPT_MS),
+        "set_aside_dropped": context.set_aside.trim(),
+    }
+
+
 JOBS: tuple[Job, ...] = (
     Job("rollup", lambda settings: settings.rollup_every_s, _roll_up),
     Job("close_months", lambda settings: CLOSE_EVERY_S, _close_months),
     Job("daily_roots", lambda settings: ROOTS_EVERY_S, _make_roots),
+    Job("housekeeping", lambda settings: HOUSEKEEPING_EVERY_S, _keep_house),
 )

@@ -13,9 +13,11 @@ from collectors.clock import now_ms
 from collectors.errors import StoreUnavailable
 from gateway.scheduler.jobs import JOBS, Job, JobContext
 from gateway.scheduler.runner import LEASE, LEASE_TTL_MS, JobStats, Runner
+from gateway.store.batches_repository import BatchesRepository
+from gateway.store.ingest_rows import BatchRow
 from gateway.store.job_runs_repository import JobRunsRepository
 from gateway.store.lease_repository import LeaseRepository
-from tests.gateway.scheduler.plant import Plant
+from tests.gateway.scheduler.plant import PLANT, Plant
 
 RunnerOf = Callable[[str], Runner]
 
@@ -26,7 +28,13 @@ def runner_of(plant: Plant) -> RunnerOf:
 
     def made(holder: str) -> Runner:
         house = plant.house
-        context = JobContext(replace(house.settings, rollup_every_s=1.0), house.pipeline, house.roots)
+        context = JobContext(
+            replace(house.settings, rollup_every_s=1.0),
+            house.pipeline,
+            house.roots,
+            BatchesRepository(house.engine),
+            house.set_aside,
+        )
         stats = JobStats(CollectorRegistry())
         return Runner.create(context, LeaseRepository(house.engine), JobRunsRepository(house.engine), stats, holder)
 
@@ -98,3 +106,18 @@ def test_a_job_that_fails_is_recorded_and_runs_again(
     assert str(error) in results(plant)["probe"]
     runner.run(job)
     assert results(plant)["probe"] == '{"done": 1}'
+
+
+def test_old_batches_are_forgotten_and_young_ones_kept(runner_of: RunnerOf, plant: Plant) -> None:
+    day_ms = 24 * 3_600_000
+    batches = BatchesRepository(plant.house.engine)
+    batches.record(
+        [
+            BatchRow(PLANT, "edge-1", name, "0" * 64, now_ms() - age_days * day_ms, 1, 0, ())
+            for name, age_days in (("old", 120), ("young", 1))
+        ],
+        [],
+    )
+    job = next(job for job in JOBS if job.name == "housekeeping")
+    assert job.run(runner_of("one").context, now_ms())["batches_forgotten"] == 1
+    assert [key[2] for key in batches.known([(PLANT, "edge-1", "old"), (PLANT, "edge-1", "young")])] == ["young"]
