@@ -3,7 +3,7 @@
 What stays true: a subcommand's module is imported only when it is asked for (or when help is printed), so that an
 agent's machine needs none of the gateway's libraries. Subcommands are the entry points of group `tanmai.commands`.
 
-Exit codes: 0 fine, 1 a check failed, 2 usage or configuration.
+Exit codes: 0 fine, 1 a check or a store failed, 2 usage or configuration. A mistake of ours ends with a traceback.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 
 import click
 
-from collectors.errors import ConfigurationError
+from collectors.errors import ConfigurationError, TanmaiError
 
 GROUP = "tanmai.commands"
 
@@ -81,13 +81,16 @@ def tanmai() -> None:
 
 
 def main() -> None:
-    """Run the command line. A wrong configuration prints every problem and ends with exit code 2."""
+    """Run the command line. What is raised on purpose is printed; a wrong configuration with every problem."""
     try:
         tanmai(prog_name="tanmai")
     except ConfigurationError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         sys.exit(2)
+    except TanmaiError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

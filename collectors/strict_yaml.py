@@ -46,6 +46,7 @@ class Document:
     root: Any
     file: str
     lines: Mapping[KeyPath, int] = field(repr=False)
+    problems: tuple[Problem, ...] = ()  # keys written twice and the like; `build` of the whole file reports them
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem at a key, with the line of the key or of the nearest parent that stands in the file."""
@@ -67,10 +68,27 @@ class Scalar:
         return not self.quoted and self.text in ("", "~", "null")
 
 
-class _Loader(yaml.SafeLoader):
+class _PythonEvents(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
+    """Text -> events, where PyYAML was built without libyaml."""
+
+    def __init__(self, text: str) -> None:
+        yaml.reader.Reader.__init__(self, text)
+        yaml.scanner.Scanner.__init__(self)
+        yaml.parser.Parser.__init__(self)
+
+
+# libyaml gives the same events in a tenth of the time: half a second at each start of the gateway.
+_Events: Any = typing.cast(Any, yaml).cyaml.CParser if yaml.__with_libyaml__ else _PythonEvents
+
+
+class _Loader(yaml.composer.Composer, _Events, yaml.resolver.Resolver):  # type: ignore[misc]
     """Composes nodes without aliases and without deep recursion; values are never constructed."""
 
-    depth = 0
+    def __init__(self, text: str) -> None:
+        _Events.__init__(self, text)
+        yaml.composer.Composer.__init__(self)
+        yaml.resolver.Resolver.__init__(self)
+        self.depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -94,7 +112,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def parse(text: str, file: str = "") -> Document:
-    """Text -> Document; raises ConfigurationError for bad syntax, duplicate keys, aliases, depth and size."""
+    """Text -> Document; raises ConfigurationError for bad syntax, aliases, depth and size."""
     if len(text) > MAX_BYTES:
         raise ConfigurationError([Problem(f"larger than {MAX_BYTES} bytes", file)])
     try:
@@ -108,9 +126,7 @@ def parse(text: str, file: str = "") -> Document:
     problems: list[Problem] = []
     lines: dict[KeyPath, int] = {}
     root = _plain(node, (), lines, problems, file) if node is not None else {}
-    if problems:
-        raise ConfigurationError(problems)
-    return Document(root, file, lines)
+    return Document(root, file, lines, tuple(problems))
 
 
 def load(path: Path, shape: type[T]) -> T:
@@ -138,6 +154,8 @@ def build(document: Document, shape: type[T], problems: list[Problem], path: Key
     Raises LookupError if nothing stands at `path`.
     """
     before = len(problems)
+    if not path:
+        problems += document.problems
     raw = document.root
     for part in path:
         raw = raw[part]

@@ -5,7 +5,7 @@ What stays true:
 - None means that the meter says "not available": a pattern listed in the profile, or a float that is not finite. It is
   never 0 and never an error.
 - `encode` is for simulated meters; `decode(encode(v))` is what a meter can show of v (`quantise`), and showing that
-  again changes nothing.
+  again changes nothing. (Of a float64 register with scale or offset, which has no bit to spare, the last bit may.)
 """
 
 from __future__ import annotations

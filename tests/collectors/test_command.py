@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from collectors import command
-from collectors.errors import ConfigurationError, Problem
+from collectors.errors import ConfigurationError, Problem, StoreUnavailable
 
 
 @click.command()
@@ -26,14 +26,21 @@ def misconfigured() -> None:
     raise ConfigurationError([Problem("is missing", "edge.yaml", 3, "agent.id"), Problem("is no port", "edge.yaml", 9)])
 
 
+@click.command()
+def storeless() -> None:
+    """Finds its database away."""
+    raise StoreUnavailable("the database is away: start it")
+
+
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two commands that exist and one whose module does not."""
+    """Three commands that exist and one whose module does not."""
     found = {
         name: EntryPoint(name, target, command.GROUP)
         for name, target in {
             "probe": "tests_of_command:probe",
             "misconfigured": "tests_of_command:misconfigured",
+            "storeless": "tests_of_command:storeless",
             "edge": "no_such_module_anywhere:edge",
         }.items()
     }
@@ -87,6 +94,19 @@ def test_a_wrong_configuration_prints_every_problem_and_exits_with_2(
 
     assert ended.value.code == 2
     assert capsys.readouterr().err == "edge.yaml:3: agent.id: is missing\nedge.yaml:9: is no port\n"
+
+
+@pytest.mark.usefixtures("commands")
+def test_what_fails_on_purpose_is_one_line_and_exits_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tanmai", "storeless"])
+
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "the database is away: start it\n"
 
 
 def test_the_door_opens_without_the_rooms() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,8 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import yaml
 
+from collectors import strict_yaml
 from collectors.errors import ConfigurationError
+from collectors.profile import shipped_config_dir
 from collectors.strict_yaml import MAX_BYTES, MAX_DEPTH, load, loads, parse
 
 
@@ -112,6 +117,35 @@ def test_a_key_written_twice_is_refused_naming_the_first() -> None:
     assert problems_of("id: x\nratio: 1\nid: y\n") == ["file.yaml:3: id: is written twice (first in line 1)"]
 
 
+def test_a_key_written_twice_hides_no_other_problem() -> None:
+    keys = "at, code, day, exact, free, from, id, kind, names, on, parts, ratio"
+    text = "id: x\nratio: 1\nratio: 2\nparts:\n- {name: x, name: y, sise: 2}\nsurprise: 1\n"
+
+    assert problems_of(text) == [
+        "file.yaml:3: ratio: is written twice (first in line 2)",
+        "file.yaml:5: parts[0].name: is written twice (first in line 5)",
+        f"file.yaml:6: surprise: unknown key; known are {keys}",
+        "file.yaml:5: parts[0].sise: unknown key; known are name, size",
+    ]
+
+
+def test_python_and_libyaml_give_the_same_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not yaml.__with_libyaml__:
+        pytest.skip("PyYAML was built without libyaml: there is only one")
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    spec = importlib.util.spec_from_file_location("strict_yaml_of_python", strict_yaml.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    by_python = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, by_python)
+    spec.loader.exec_module(by_python)
+    files = sorted(shipped_config_dir().rglob("*.yaml"))
+    assert len(files) > 20
+    for file in files:
+        one, other = (module.parse(file.read_text("utf-8"), "f") for module in (strict_yaml, by_python))
+        assert (repr(one.root), one.lines) == (repr(other.root), other.lines), file
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -143,7 +177,7 @@ def test_deep_nesting_is_refused_without_deep_recursion(text: str) -> None:
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\t- x", "a: 'x", "? [x]\n: y", "a: \x00"])
 def test_what_is_not_yaml_is_refused_with_its_place(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        parse(text, "file.yaml")
+        loads(text, Shape, "file.yaml")
     assert str(caught.value).startswith("file.yaml")
 
 

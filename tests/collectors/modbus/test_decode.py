@@ -118,7 +118,11 @@ def test_showing_a_shown_value_again_changes_nothing(spec: RegisterSpec, thousan
     except ValueError:
         return  # does not fit this register
     assert shown is not None
-    assert quantise(shown, spec) == shown
+    again = quantise(shown, spec)
+    if spec.dtype == "float64":  # as precise as the value itself: scale and offset may cost the last bit
+        assert again == pytest.approx(shown, rel=1e-15, abs=1e-12)
+    else:
+        assert again == shown
 
 
 @given(SPECS, st.data())
