@@ -1,6 +1,6 @@
 """The gateway's commands. Each is thin: it asks an operation, prints the answer, and chooses the exit code.
 
-Exit codes: 0 fine, 1 a check failed or the operation was refused, 2 usage or configuration.
+Exit codes: 0 fine, 1 a check, a store or the server failed, 2 usage or configuration: nothing was done.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ err = Console(stderr=True, soft_wrap=True)
 
 
 def _call(name: str, /, **arguments: Any) -> dict[str, Any]:
-    """Ask one operation; a refusal ends the command with its message and exit code 1."""
+    """Ask one operation; a refusal ends the command with its message."""
     settings = load_settings(os.environ)
     try:
         with operations(settings) as call, err.status(f"{name.replace('_', ' ')} …"):
             return call(name, **arguments)
     except OperationFailed as error:
-        err.print(str(error), style="red", markup=False)
-        sys.exit(1)
+        err.print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(1 if error.check_failed else 2)
 
 
 def _read(path: Path) -> str:
@@ -180,6 +180,16 @@ def explain(entry: str, as_json: bool) -> None:
     """Walk an entry back to its factor, hours, readings and registers."""
     answer = _call("explain", entry=entry)
     _print_json(answer) if as_json else printing.explanation(out, answer)
+
+
+@click.command()
+@click.argument("entry")
+@click.option("--root", help="Prove under the root of this later UTC day, such as 2026-11-01; default: the entry's own.")
+@_json
+def proof(entry: str, root: str | None, as_json: bool) -> None:
+    """Show that an entry stands under a signed daily root. tools/check_proof.py checks what --json prints."""
+    answer = _call("proof", entry=entry, root=root)
+    _print_json(answer) if as_json else printing.proof(out, answer)
 
 
 @click.command()

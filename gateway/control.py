@@ -2,12 +2,13 @@
 
 A server writes `DATA_DIR/control.json` (mode 0600): its address and a token made anew at each start. Whoever may read
 the data directory may operate it, so the file is as strong as the data it guards. A file left behind by a killed
-server answers nothing and is ignored.
+server is ignored, also when another server has its port by now: that one does not know the token.
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import urllib.error
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from collectors.errors import TanmaiError
+from collectors.errors import ConfigurationError, Problem, TanmaiError
 from gateway.settings import Settings
 
 PROBE_TIMEOUT_S = 3.0
@@ -30,7 +31,7 @@ class OperationFailed(TanmaiError):
 
     def __init__(self, message: str, *, check_failed: bool = False) -> None:
         super().__init__(message)
-        self.check_failed = check_failed  # True: the operation ran and found something broken
+        self.check_failed = check_failed  # True: something is broken; False: it was asked for what cannot be
 
 
 class CallOperation(Protocol):
@@ -57,6 +58,19 @@ class ControlFile:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def answers(self) -> bool:
+        """Whether the server that wrote this file runs: only it knows the token."""
+        request = urllib.request.Request(f"{self.url}/api/v1/operations", headers=self.headers)
+        try:
+            with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S) as reply:  # our own loopback
+                return bool(reply.status == 200)
+        except (OSError, http.client.HTTPException, ValueError):
+            return False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read; whole or not at all."""
@@ -74,7 +88,7 @@ def write_private(path: Path, text: str) -> None:
 def operations(settings: Settings) -> Iterator[CallOperation]:
     """The operations of the gateway that owns this data directory."""
     control = ControlFile.read(settings.data_path)
-    if control is not None and _answers(control):
+    if control is not None and control.answers():
         yield RemoteOperations(control)
         return
     from gateway.wiring import build  # heavy: databases and frames, not needed beside a running server
@@ -84,14 +98,6 @@ def operations(settings: Settings) -> Iterator[CallOperation]:
         yield house.operations.call
     finally:
         house.close()
-
-
-def _answers(control: ControlFile) -> bool:
-    try:
-        with urllib.request.urlopen(f"{control.url}/healthz", timeout=PROBE_TIMEOUT_S) as reply:  # our own loopback
-            return bool(reply.status == 200)
-    except (OSError, ValueError):
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,26 +110,30 @@ class RemoteOperations:
         request = urllib.request.Request(
             f"{self.control.url}/api/v1/operations/{name}",
             data=json.dumps(arguments).encode(),
-            headers={"Authorization": f"Bearer {self.control.token}", "Content-Type": "application/json"},
+            headers={**self.control.headers, "Content-Type": "application/json"},
         )
         try:
             with urllib.request.urlopen(request, timeout=CALL_TIMEOUT_S) as reply:
                 answer = json.load(reply)
         except urllib.error.HTTPError as error:
             raise _failure(error) from error
-        except (OSError, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise OperationFailed(
-                f"the server at {self.control.url} did not answer: {error}. Try again, or look at its log."
+                f"the server at {self.control.url} did not answer: {error}. Try again, or look at its log.",
+                check_failed=True,
             ) from error
         if not isinstance(answer, dict):
-            raise OperationFailed(f"the server at {self.control.url} gave no answer to {name}")
+            raise OperationFailed(f"the server at {self.control.url} gave no answer to {name}", check_failed=True)
         return answer
 
 
-def _failure(error: urllib.error.HTTPError) -> OperationFailed:
+def _failure(error: urllib.error.HTTPError) -> TanmaiError:
+    """The error that the operation would have raised here."""
     try:
         problem: Mapping[str, Any] = json.load(error)
     except ValueError:
         problem = {}
+    if problem.get("errors"):
+        return ConfigurationError([Problem(**one) for one in problem["errors"]])
     message = str(problem.get("detail") or problem.get("title") or f"the server answered {error.code}")
-    return OperationFailed(message, check_failed=bool(problem.get("check_failed")))
+    return OperationFailed(message, check_failed=error.code >= 500 or bool(problem.get("check_failed")))

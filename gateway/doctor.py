@@ -8,7 +8,6 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Literal
 
 from collectors.errors import ConfigurationError, TanmaiError
@@ -50,14 +49,14 @@ def _disk(settings: Settings) -> Iterator[Row]:
 
 
 def _knowledge(settings: Settings) -> Iterator[Row]:
-    loaders: tuple[tuple[str, Callable[[Path], int]], ...] = (
-        ("meter profiles", lambda path: len(load_profiles(path))),
-        ("factors", lambda path: len(FactorBook.load(path).factors)),
-        ("rating policies", lambda path: len(load_policies(path))),
+    loaders: tuple[tuple[str, Callable[[], int]], ...] = (
+        ("meter profiles", lambda: len(load_profiles(*settings.profile_paths))),
+        ("factors", lambda: len(FactorBook.load(settings.config_path).factors)),
+        ("rating policies", lambda: len(load_policies(settings.config_path))),
     )
     for name, load in loaders:
         try:
-            yield "ok", name, f"{load(settings.config_path)} loaded from {settings.config_path}"
+            yield "ok", name, f"{load()} loaded"
         except ConfigurationError as error:
             yield "error", name, str(error)
 
@@ -65,7 +64,7 @@ def _knowledge(settings: Settings) -> Iterator[Row]:
 def _server(settings: Settings) -> Iterator[Row]:
     """A running server answers for its stores; without one the stores are opened here."""
     control = ControlFile.read(settings.data_path)
-    if control is not None:
+    if control is not None and control.answers():
         try:
             with urllib.request.urlopen(f"{control.url}/readyz", timeout=PROBE_TIMEOUT_S):
                 yield "ok", "server", f"runs at {control.url} and everything it needs answers"
@@ -73,8 +72,11 @@ def _server(settings: Settings) -> Iterator[Row]:
         except urllib.error.HTTPError as error:
             yield "error", "server", f"runs at {control.url} but is not ready: {error.read().decode(errors='replace')}"
             return
-        except OSError:
-            yield "warning", "server", "none runs, though control.json was left behind: it was killed; start it again"
+        except OSError as error:
+            yield "error", "server", f"runs at {control.url} but does not say whether it is ready: {error}; see its log"
+            return
+    if control is not None:
+        yield "warning", "server", "none runs, though control.json was left behind: it was killed; start it again"
     else:
         yield "ok", "server", "none runs on this data directory"
     yield from _stores(settings)

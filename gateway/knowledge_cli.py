@@ -19,7 +19,7 @@ from gateway.carbon.factor_files import read_factor_file
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import Factor
 from gateway.carbon.policy import Policy, load_policies
-from gateway.settings import load_settings
+from gateway.settings import Settings, load_settings
 
 out = printing.console()
 Row = Sequence[str]
@@ -31,7 +31,7 @@ class Shelf:
 
     name: str
     help: str
-    load: Callable[[Path], Mapping[str, Any]]  # config directory -> id -> thing
+    load: Callable[[Settings], Mapping[str, Any]]  # -> id -> thing
     check: Callable[[Path], str]  # one file -> what is in it; raises ConfigurationError
     header: Row
     row: Callable[[Any], Row]
@@ -120,11 +120,11 @@ def _policy_facts(policy: Policy) -> list[Row]:
 
 def _check_policy(path: Path) -> str:
     """A policy is checked beside the benchmarks that it names: it must stand in a `rating_policies` directory."""
-    policies = load_policies(path.resolve().parent.parent)
-    if path.stem not in policies:
+    if path.resolve().parent.name != "rating_policies" or path.suffix != ".yaml":
         raise ConfigurationError(
-            f"{path}: put it into rating_policies/ of a configuration directory and check it there"
+            f"{path}: put it into rating_policies/ of a configuration directory, as a .yaml file, and check it there"
         )
+    policies = load_policies(path.resolve().parent.parent)
     return f"{len(policies[path.stem].benchmarks)} benchmarks"
 
 
@@ -132,7 +132,7 @@ SHELVES = (
     Shelf(
         "profiles",
         "Meter profiles: what a product's registers mean.",
-        load_profiles,
+        lambda settings: load_profiles(*settings.profile_paths),
         _check_profile,
         ("id", "maker", "model", "registers", "source"),
         _profile_row,
@@ -141,7 +141,7 @@ SHELVES = (
     Shelf(
         "factors",
         "Emission and energy factors, edition by edition.",
-        lambda config_dir: FactorBook.load(config_dir).factors,
+        lambda settings: FactorBook.load(settings.config_path).factors,
         _check_factors,
         ("id", "value", "unit", "edition", "published"),
         _factor_row,
@@ -150,7 +150,7 @@ SHELVES = (
     Shelf(
         "policies",
         "Rating policies.",
-        load_policies,
+        lambda settings: load_policies(settings.config_path),
         _check_policy,
         ("id", "title", "standing"),
         _policy_row,
@@ -169,7 +169,7 @@ def commands_of(shelf: Shelf) -> click.Group:
     @click.argument("containing", required=False, default="")
     def list_all(containing: str) -> None:
         """List what there is; CONTAINING narrows it to ids with that text."""
-        things = shelf.load(load_settings(os.environ).config_path)
+        things = shelf.load(load_settings(os.environ))
         rows = [shelf.row(thing) for name, thing in sorted(things.items()) if containing in name]
         printing.listing(out, shelf.header, rows)
 
@@ -177,7 +177,7 @@ def commands_of(shelf: Shelf) -> click.Group:
     @click.argument("name")
     def show(name: str) -> None:
         """Show one with its source."""
-        things = shelf.load(load_settings(os.environ).config_path)
+        things = shelf.load(load_settings(os.environ))
         if name not in things:
             raise click.UsageError(f"there is no {name!r}; `tanmai {shelf.name} list` shows what there is")
         printing.listing(out, (name, ""), shelf.facts(things[name]))
@@ -190,7 +190,7 @@ def commands_of(shelf: Shelf) -> click.Group:
             if file is not None:
                 out.print(f"{file}: right; {shelf.check(file)}", markup=False, highlight=False)
                 return
-            count = len(shelf.load(load_settings(os.environ).config_path))
+            count = len(shelf.load(load_settings(os.environ)))
         except ConfigurationError as error:
             for problem in error.problems:
                 out.print(str(problem), style="red", markup=False, highlight=False)

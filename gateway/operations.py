@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +19,8 @@ from collectors.errors import StoreUnavailable
 from gateway.accounts.activity_records import RecordConflict, check_records, keep_records
 from gateway.accounts.documents import instant
 from gateway.accounts.periods import Period, parse_period
+from gateway.accounts.proofs import NoRootYet
+from gateway.carbon.calendar import local_day
 from gateway.control import OperationFailed
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
@@ -141,7 +143,9 @@ def _records_import(house: House, arguments: Arguments) -> Answer:
             errors = conflict.errors
         else:
             return {"added": outcomes.count("stored"), "unchanged": outcomes.count("duplicate")}
-    lines = [f"record {one.index + 1} {one.id} {one.field}: {one.message}" for one in errors]
+    lines = [
+        f"{' '.join(filter(None, (f'record {one.index + 1}', one.id, one.field)))}: {one.message}" for one in errors
+    ]
     raise OperationFailed("nothing was imported:\n" + "\n".join(lines))
 
 
@@ -152,20 +156,25 @@ def _rollup(house: House, arguments: Arguments) -> Answer:
 
 def _instant_ms(text: str) -> int:
     try:
-        return to_ms(datetime.fromisoformat(text))
-    except ValueError as error:
-        raise OperationFailed(
-            f"{text!r}: {error}; write a time with zone, such as 2026-11-01T00:10:00+08:00"
-        ) from error
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return to_ms(at)
+    except (ValueError, OverflowError):
+        pass  # the same answer as to a time without zone
+    raise OperationFailed(f"{text!r} is no time: write one with its zone, such as 2026-11-01T00:10:00+08:00")
 
 
 def _close(house: House, arguments: Arguments) -> Answer:
     period, only = _text(arguments, "period"), _optional(arguments, "enterprise")
-    if _period(period).kind != "month":
+    wanted = _period(period)
+    if wanted.kind != "month":
         raise OperationFailed(f"{period!r}: only months are closed, such as 2026-10")
-    if only is not None:
-        _enterprise(house, only)
-    closed, refused = house.pipeline.close(period, only, now_ms())
+    registry, now = house.registry(), now_ms()
+    named = registry.enterprises if only is None else [_enterprise(house, only).id]
+    zones = {registry.park_of(enterprise).timezone for enterprise in named}
+    if zones and all(local_day(now, zone) < wanted.end for zone in zones):
+        raise OperationFailed(f"{period} has not ended yet: a month is closed once its last day is over")
+    closed, refused = house.pipeline.close(period, only, now)
     return {
         "period": period,
         "closed": [{"enterprise": one, "period": period, "version": version} for one, version in closed],
@@ -196,10 +205,32 @@ def _account(house: House, arguments: Arguments) -> Answer:
 def _explain(house: House, arguments: Arguments) -> Answer:
     entry = _text(arguments, "entry")
     enterprise, _, seq = entry.rpartition("-")
-    explained = house.reader.explain(enterprise, int(seq)) if seq.isascii() and seq.isdigit() else None
+    is_number = seq.isascii() and seq.isdigit() and len(seq) < 10
+    explained = house.reader.explain(enterprise, int(seq)) if is_number else None
     if explained is None:
         raise OperationFailed(f"there is no entry {entry!r}; an id looks like 91350500M00000000L-12")
     return explained
+
+
+def _proof(house: House, arguments: Arguments) -> Answer:
+    entry, under = _text(arguments, "entry"), _optional(arguments, "root")
+    enterprise, _, seq = entry.rpartition("-")
+    is_number = seq.isascii() and seq.isdigit() and len(seq) < 10
+    try:
+        proof = house.reader.proof(enterprise, int(seq), _day(under)) if is_number else None
+    except NoRootYet as none:
+        raise OperationFailed(str(none)) from none
+    if proof is None:
+        raise OperationFailed(f"there is no entry {entry!r}; an id looks like 91350500M00000000L-12")
+    answer: Answer = msgspec.to_builtins(proof)
+    return answer
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise OperationFailed(f"{text!r} is no day: write it as 2026-10-05") from error
 
 
 def _verify(house: House, arguments: Arguments) -> Answer:
@@ -255,6 +286,7 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "close": _close,
     "account": _account,
     "explain": _explain,
+    "proof": _proof,
     "verify": _verify,
     "set_aside_list": _set_aside_list,
     "set_aside_show": _set_aside_show,

@@ -31,22 +31,42 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 def _json(text: str, file: str) -> list[dict[str, Any]]:
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
     except ValueError as error:
-        raise ConfigurationError([Problem(f"is not JSON: {error}", file, getattr(error, "lineno", 0))]) from error
+        raise ConfigurationError(
+            [Problem(f"is not JSON of records: {error}", file, getattr(error, "lineno", 0))]
+        ) from error
     records = content.get("records") if isinstance(content, dict) else content
     if not isinstance(records, list):
         raise ConfigurationError([Problem('must be a list of records, or {"records": [...]}', file)])
     return records
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A key that stands twice would be one figure silently instead of two (RFC 8259, clause 4, leaves it open)."""
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"{key} stands twice in one object")
+    return dict(pairs)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
 def _csv(text: str, file: str) -> list[dict[str, Any]]:
     rows = csv.DictReader(io.StringIO(text, newline=""))
-    header = rows.fieldnames or []
+    header = list(rows.fieldnames or [])
+    if not header:
+        raise ConfigurationError([Problem(f"is empty; its first line names columns out of {', '.join(COLUMNS)}", file)])
     problems = [
         Problem(f"unknown column; known are {', '.join(COLUMNS)}", file, 1, name)
         for name in header
         if name not in COLUMNS
+    ]
+    problems += [
+        Problem("stands twice in the header", file, 1, name) for name in dict.fromkeys(header) if header.count(name) > 1
     ]
     records: list[dict[str, Any]] = []
     for row in rows:

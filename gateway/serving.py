@@ -53,21 +53,31 @@ def run(settings: Settings, role: str) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    _refuse_second(settings)
     with contextlib.ExitStack() as started:
-        first_start = not settings.data_path.exists() or not any(settings.data_path.iterdir())
         house = build(settings)
         started.callback(house.close)
+        (settings.data_path / "ready.json").unlink(missing_ok=True)  # of a former start: nothing is ready yet
         url = _start_web(house, role, started)
         address = _start_intake(house, started) if "intake" in PARTS[role] else None
         if "scheduler" in PARTS[role]:
             runner = house.runner()
             runner.start()
             started.callback(runner.stop)
-        _say_ready(house, url, address, first_start, started)
+        _say_ready(house, url, address, started)
         while not stop.wait(BROKER_LOOK_S):
             if house.broker is not None:
                 house.broker.revive()
         log.info("stopping", role=role)
+
+
+def _refuse_second(settings: Settings) -> None:
+    control = ControlFile.read(settings.data_path)
+    if control is not None and control.answers():
+        raise ConfigurationError(
+            f"a gateway already runs on {settings.data_path} at {control.url}; stop it first, or give this one a "
+            "TANMAI_DATA_DIR of its own"
+        )
 
 
 def configure_logging(level: str, stream: TextIO) -> None:
@@ -115,7 +125,8 @@ def _start_web(house: House, role: str, started: contextlib.ExitStack) -> str:
         thread.join(5)
 
     started.callback(stop)
-    return f"http://{host}:{server.effective_port}"
+    named = f"[{host}]" if ":" in host else host
+    return f"http://{named}:{server.effective_port}"
 
 
 def _start_intake(house: House, started: contextlib.ExitStack) -> BrokerAddress | None:
@@ -133,11 +144,13 @@ def _start_intake(house: House, started: contextlib.ExitStack) -> BrokerAddress 
     return address
 
 
-def _say_ready(
-    house: House, url: str, address: BrokerAddress | None, first_start: bool, started: contextlib.ExitStack
-) -> None:
-    """Write control.json and ready.json, and print the ready line."""
+def _say_ready(house: House, url: str, address: BrokerAddress | None, started: contextlib.ExitStack) -> None:
+    """Write control.json and ready.json, and print the ready line.
+
+    Where nobody has a token yet, also because the first start failed half-way, an administrator gets one.
+    """
     data_path = house.settings.data_path
+    first_start = not house.access.tokens()
     ControlFile(url, house.control_token).write(data_path)
     started.callback((data_path / "control.json").unlink, missing_ok=True)
     tokens: dict[str, str] = {}
@@ -145,9 +158,11 @@ def _say_ready(
         tokens["admin"] = house.operations.call("token_create", role="admin", subject="")["token"]
     mqtt = "" if address is None else repr(address)
     write_private(data_path / "ready.json", json.dumps({"url": url, "mqtt": mqtt, "tokens": tokens}))
-    line = f"Tanmai is ready at {url}" + (f", MQTT at {mqtt}" if mqtt else "")
-    Console().print(line, highlight=False)
+    out = Console(soft_wrap=True)  # addresses and paths stay whole however narrow the terminal is
+    out.print(f"Tanmai is ready at {url}" + (f", MQTT at {mqtt}" if mqtt else ""), markup=False, highlight=False)
     if first_start:
-        Console().print(
-            f"An admin token is in {data_path / 'ready.json'}; keep it and delete it there.", highlight=False
+        out.print(
+            f"An admin token is in {data_path / 'ready.json'}; keep it and delete it there.",
+            markup=False,
+            highlight=False,
         )

@@ -76,6 +76,12 @@ class Settings:
         return Path(self.config_dir).expanduser().resolve()
 
     @property
+    def profile_paths(self) -> tuple[Path, ...]:
+        """The configuration directory, and the directory of profiles of one's own if there is one."""
+        own = (Path(self.profiles_dir).expanduser().resolve(),) if self.profiles_dir else ()
+        return (self.config_path, *own)
+
+    @property
     def relational_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_path / 'tanmai.sqlite'}"
 

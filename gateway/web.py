@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from flask import Blueprint, Flask, Response, request
 
-from gateway.api import accounts, auth, changes, enterprises, entries, operations, ops, parks, problem, records
+from gateway.api import accounts, auth, changes, enterprises, entries, operations, ops, parks, problem, records, roots
 from gateway.dashboard import frame, languages, signing_in, views
 from gateway.parts import Parts
 
@@ -17,6 +17,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     entries.blueprint,
     accounts.blueprint,
     changes.blueprint,
+    roots.blueprint,
     operations.blueprint,
     ops.blueprint,
     frame.blueprint,
@@ -44,6 +45,7 @@ def assemble(parts: Parts) -> Flask:
     )
     app.extensions["tanmai"] = parts
     app.url_map.strict_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # answers keep the order of their documents
     ops.install(app, parts)
     languages.install(app)
     auth.install(app)

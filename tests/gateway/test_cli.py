@@ -1,0 +1,371 @@
+"""The gateway's commands as a person types them, right and wrong: exit codes, one-line answers, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from collectors import command
+from collectors.profile import load_profiles, shipped_config_dir
+from gateway import doctor
+from gateway.control import ControlFile
+from gateway.settings import Settings
+from gateway.wiring import build
+
+PLANT = "91350505M00000019R"
+NOBODY = "91350583M00000035E"
+REGISTRY = f"""
+parks:
+- {{id: park, name: {{zh: 园区, en: Park}}, region: fujian, timezone: Asia/Shanghai}}
+enterprises:
+- id: {PLANT}
+  name: {{zh: 厂, en: Plant}}
+  park: park
+  industry: C3130
+  agents: [{{id: edge-1}}]
+  devices: [{{id: incomer-1, profile: eastron-sdm630, points: [energy_import]}}]
+  sources:
+  - {{id: grid-power, activity: electricity.purchased, scope: 2, stage: production, from: [incomer-1.energy_import]}}
+  - {{id: billets, activity: material.steel_semi_finished, scope: 3, stage: raw_material, records: true, unit: t}}
+  products: [{{id: plate, unit: t}}]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    code: int
+    out: str
+    err: str
+
+
+Tanmai = Callable[..., Output]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data directory of the commands; it is not there yet."""
+    for name in [name for name in os.environ if name.startswith("TANMAI_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TANMAI_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def tanmai(data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tanmai:
+    """A function that runs `tanmai …`; what is not raised on purpose comes out of it as it is."""
+
+    def run(*arguments: str | Path, **settings: str) -> Output:
+        capsys.readouterr()
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "argv", ["tanmai", *map(str, arguments)])
+            for name, value in settings.items():
+                patched.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                command.main()
+                sys.exit(0)
+        said = capsys.readouterr()
+        return Output(int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the registry applied, to be copied."""
+    directory = tmp_path_factory.mktemp("applied") / "data"
+    house = build(replace(Settings(), data_dir=str(directory), mqtt_url="off"))
+    house.operations.call("registry_apply", text=REGISTRY, file="park.yaml")
+    house.close()
+    return directory
+
+
+@pytest.fixture
+def park(applied: Path, data_dir: Path, tmp_path: Path) -> Path:
+    """The registry's file; it is applied."""
+    shutil.copytree(applied, data_dir)
+    file = tmp_path / "park.yaml"
+    file.write_text(REGISTRY)
+    return file
+
+
+# --- what works -----------------------------------------------------------------------------------------------------
+
+
+def test_registry_apply_prints_a_diff_once_and_a_dry_run_changes_nothing(tanmai: Tanmai, tmp_path: Path) -> None:
+    file = tmp_path / "park.yaml"
+    file.write_text(REGISTRY)
+    dry = tanmai("registry", "apply", file, "--dry-run")
+    assert f"+ enterprises.{PLANT}" in dry.out
+    assert "nothing was changed" in dry.out
+    assert PLANT not in tanmai("registry", "show").out
+    applied = tanmai("registry", "apply", file)
+    assert f"+ enterprises.{PLANT}" in applied.out
+    assert tanmai("registry", "apply", file).out == "nothing to change; the registry is at version 1\n"
+
+
+def test_what_registry_show_prints_can_be_applied(tanmai: Tanmai, park: Path, tmp_path: Path) -> None:
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(tanmai("registry", "show").out)
+    assert "nothing to change" in tanmai("registry", "apply", shown).out
+
+
+def test_a_token_is_shown_once_and_listed_without_its_secret(tanmai: Tanmai, park: Path) -> None:
+    token = tanmai("token", "create", "device", f"{PLANT}/edge-1").out.strip()
+    _, token_id, secret = token.split("_")
+    listed = tanmai("token", "list").out
+    assert token_id in listed
+    assert secret not in listed
+    assert tanmai("token", "revoke", token_id).code == 0
+    assert tanmai("token", "revoke", token_id).code == 2
+
+
+def test_records_come_in_from_json_and_csv_and_a_second_time_change_nothing(
+    tanmai: Tanmai, park: Path, tmp_path: Path
+) -> None:
+    record = {"id": "p1", "product": "plate", "from": "2026-10-01", "to": "2026-11-01", "amount": 12.5, "unit": "t"}
+    (tmp_path / "records.json").write_text(json.dumps({"records": [record]}), encoding="utf-8-sig")
+    (tmp_path / "records.CSV").write_bytes(
+        "id,source,from,to,amount,unit,note\r\nb1,billets,2026-10-01,2026-11-01,13,t,送货单\r\n".encode("utf-8-sig")
+    )
+    for name in ("records.json", "records.CSV"):
+        said = [tanmai("records", "import", tmp_path / name, "--enterprise", PLANT).out for _ in range(2)]
+        assert said == [
+            "1 records added, 0 were there already\n",
+            "0 records added, 1 were there already\n",
+        ]
+
+
+def test_rollup_and_account_and_verify_answer_on_an_empty_book(tanmai: Tanmai, park: Path) -> None:
+    assert tanmai("rollup").code == 0
+    assert json.loads(tanmai("account", PLANT, "2026-10", "--json").out)["statement"]["compliance_kg"] == 0
+    assert "proven unchanged" in tanmai("verify").out
+
+
+def test_profiles_of_ones_own_are_listed_shown_and_checked(tanmai: Tanmai, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "own-meter.yaml").write_text(
+        "{id: own-meter, maker: Own, model: meter, source: {document: its manual},\n"
+        "timing: {timeout_s: 1, max_registers: 9},\n"
+        "registers: [{quantity: power, address: 5, function_code: 3, dtype: int16, word_order: big, unit: kW}]}\n"
+    )
+    assert "own-meter" in tanmai("profiles", "list", "own", TANMAI_PROFILES_DIR=str(own)).out
+    assert "register 5, function 3" in tanmai("profiles", "show", "own-meter", TANMAI_PROFILES_DIR=str(own)).out
+    assert tanmai("profiles", "check", TANMAI_PROFILES_DIR=str(own)).code == 0
+    shipped = len(load_profiles(shipped_config_dir()))
+    assert f"{shipped + 1} loaded" in tanmai("doctor", TANMAI_PROFILES_DIR=str(own)).out
+    (own / "own-meter.yaml").write_text("{id: own-meter, maker: Own}\n")
+    broken = tanmai("profiles", "check", TANMAI_PROFILES_DIR=str(own))
+    assert broken.code == 1
+    assert "own-meter.yaml:1: registers: is missing" in broken.out
+
+
+def test_doctor_hides_secrets_and_says_what_does_not_answer(tanmai: Tanmai, park: Path) -> None:
+    said = tanmai(
+        "doctor",
+        TANMAI_MQTT_URL="mqtt://gateway:s3cret@127.0.0.1:1",
+        TANMAI_TIMESERIES="influx://127.0.0.1:1/?org=o&bucket=b&token=t0ken",
+    )
+    assert said.code == 1
+    assert "s3cret" not in said.out + said.err
+    assert "t0ken" not in said.out + said.err
+    assert "start the broker or mend TANMAI_MQTT_URL" in said.out
+    assert "does not answer" in said.out
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+# arguments -> what the answer must say; all of them end with exit code 2 and change nothing
+REFUSED: dict[str, tuple[list[str], str]] = {
+    "unknown command": (["acount"], "Did you mean “account”?"),
+    "unknown option": (["verify", "--everything"], "No such option"),
+    "enterprise not registered": (["account", NOBODY, "2026-10"], "is not registered; `tanmai registry show`"),
+    "no month of the calendar": (["account", PLANT, "2026-13"], "no month of the calendar"),
+    "no period": (["account", PLANT, "october"], "write a day 2026-10-05, a month 2026-10"),
+    "year out of range": (["account", PLANT, "0001-01"], "outside the years"),
+    "no entry": (["explain", f"{PLANT}-1"], "there is no entry"),
+    "no id of an entry": (["explain", "seventeen"], "an id looks like"),
+    "number beyond the database": (["explain", f"{PLANT}-{10**30}"], "there is no entry"),
+    "verify of nobody": (["verify", "--enterprise", NOBODY], "is not registered"),
+    "verify of no period": (["verify", "--period", "soon"], "is no period"),
+    "rollup until no time": (["rollup", "--until", "soon"], "write one with its zone"),
+    "rollup until a time without zone": (["rollup", "--until", "2026-11-01T00:10:00"], "write one with its zone"),
+    "closing a year": (["close", "2026"], "only months are closed"),
+    "closing a month to come": (["close", "2099-12"], "has not ended yet"),
+    "closing for nobody": (["close", "2026-10", "--enterprise", NOBODY], "is not registered"),
+    "unknown role": (["token", "create", "manager", "x"], "is not one of 'device', 'enterprise', 'park'"),
+    "device that is not registered": (["token", "create", "device", f"{PLANT}/edge-9"], "has edge-1, incomer-1"),
+    "device without an enterprise": (["token", "create", "device", "edge-1"], "write ENTERPRISE/AGENT"),
+    "enterprise without a subject": (["token", "create", "enterprise"], "is not registered"),
+    "park that is not registered": (["token", "create", "park", "east"], "there are park"),
+    "platform without a name": (["token", "create", "platform"], "name the platform"),
+    "admin with a subject": (["token", "create", "admin", "me"], "is empty, not 'me'"),
+    "token that is not there": (["token", "revoke", "abc"], "`tanmai token list` shows all"),
+    "nothing set aside": (["ingest", "set-aside", "--show", "4"], "nothing is set aside under 4"),
+    "file that is not there": (["registry", "apply", "no.yaml"], "does not exist"),
+    "records for nobody": (["records", "import", __file__, "--enterprise", PLANT], "must be one of .json, .csv"),
+    "profile that is not there": (["profiles", "show", "nope"], "`tanmai profiles list` shows"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_command_says_what_to_do_and_exits_with_2(tanmai: Tanmai, park: Path, case: str) -> None:
+    arguments, sentence = REFUSED[case]
+    said = tanmai(*arguments)
+    assert said.code == 2, said
+    assert sentence in said.err
+    assert said.out == ""
+
+
+def test_a_registry_with_many_mistakes_reports_all_with_line_and_key_and_changes_nothing(
+    tanmai: Tanmai, park: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text(
+        REGISTRY.replace("timezone: Asia/Shanghai", "timezone: Mars/Base, area: 2")
+        .replace(PLANT, "91350505M00000019X")
+        .replace("unit: t}]", "unit: furlong}]")
+        .replace("profile: eastron-sdm630", "profile: eastron-sdm999")
+        .replace("scope: 3", "scope: 4")
+    )
+    said = tanmai("registry", "apply", file)
+    assert said.code == 2
+    for place in (
+        f"{file}:3: parks[0].timezone",
+        f"{file}:3: parks[0].area",
+        f"{file}:5: enterprises[0].id",
+        f"{file}:10: enterprises[0].devices[0].profile",
+        f"{file}:13: enterprises[0].sources[1].scope",
+    ):
+        assert place in said.err
+    assert "eastron-sdm630" in tanmai("registry", "show").out
+    assert "nothing to change" in tanmai("registry", "apply", park).out
+
+
+def test_bad_records_are_all_named_and_none_is_imported(tanmai: Tanmai, park: Path, tmp_path: Path) -> None:
+    good = {"id": "p1", "product": "plate", "from": "2026-10-01", "to": "2026-11-01", "amount": 1, "unit": "t"}
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps([good, {**good, "id": "p2", "unit": "kg", "to": "2026-10-01", "colour": 1}, 7]))
+    said = tanmai("records", "import", file, "--enterprise", PLANT)
+    assert said.code == 2
+    lines = said.err.splitlines()
+    assert lines[0] == "nothing was imported:"
+    assert [line.partition(":")[0] for line in lines[1:]] == [
+        "record 2 p2 colour", "record 2 p2 to", "record 2 p2 unit", "record 3",
+    ]  # fmt: skip
+    file.write_text(json.dumps([good]))
+    assert "1 records added" in tanmai("records", "import", file, "--enterprise", PLANT).out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("cut.json", '[{"id": "a"', "cut.json:1: is not JSON of records"),
+        ("text.json", '"records"', "text.json: must be a list of records"),
+        ("twice.json", '[{"id": "a", "id": "b"}]', "twice.json: is not JSON of records: id stands twice in one object"),
+        ("nan.json", '[{"id": "a", "amount": NaN}]', "nan.json: is not JSON of records: NaN is no number"),
+        ("cells.csv", "id,amount\na,1,2\nb\n", "cells.csv:2: has not the 2 cells"),
+        ("names.csv", "id,quantity\na,1\n", "names.csv:1: quantity: unknown column"),
+        ("amount.csv", "id,amount\na,much\n", "amount.csv:2: amount: must be a number"),
+        ("double.csv", "id,id\na,b\n", "double.csv:1: id: stands twice"),
+        ("empty.csv", "", "empty.csv: is empty"),
+    ],
+)
+def test_a_records_file_that_is_none_is_named_with_its_line(
+    tanmai: Tanmai, park: Path, tmp_path: Path, name: str, text: str, place: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    said = tanmai("records", "import", tmp_path / name, "--enterprise", PLANT)
+    assert said.code == 2
+    assert place in said.err
+
+
+def test_wrong_settings_are_all_named_and_nothing_is_made(tanmai: Tanmai, data_dir: Path, tmp_path: Path) -> None:
+    said = tanmai(
+        "serve",
+        TANMAI_HTPP="127.0.0.1:1",
+        TANMAI_HTTP="8080",
+        TANMAI_SETTLE_S="soon",
+        TANMAI_CLOSE_DAY="31",
+        TANMAI_MQTT_URL="http://x",
+        TANMAI_CONFIG_DIR=str(tmp_path / "nowhere"),
+    )
+    assert said.code == 2
+    named = ("HTPP", "HTTP", "SETTLE_S", "CLOSE_DAY", "MQTT_URL", "CONFIG_DIR")
+    assert all(f"TANMAI_{name}: " in said.err for name in named)
+    assert not data_dir.exists()
+
+
+def test_broken_knowledge_of_every_kind_is_named_at_once_and_nothing_is_made(
+    tanmai: Tanmai, data_dir: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    for directory, name in (
+        ("meter_profiles", "one.yaml"),
+        ("emission_factors", "two.yaml"),
+        ("rating_policies", "three.yaml"),
+    ):
+        (config / directory).mkdir(parents=True)
+        (config / directory / name).write_text("surprise: 1\n")
+    said = tanmai("serve", TANMAI_CONFIG_DIR=str(config))
+    assert said.code == 2
+    assert all(f"{name}.yaml:1: surprise" in said.err for name in ("one", "two", "three"))
+    assert not data_dir.exists()
+
+
+def test_a_settings_file_is_read_and_its_slips_are_named(tanmai: Tanmai, park: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('TANMAI_CLOSE_DAY = 9\nTANMAI_MQTT_URL = "off"\n')
+    assert "9: day of the next month" in tanmai("doctor", TANMAI_SETTINGS=str(settings)).out
+    settings.write_text("TANMAI_CLOSE = 9\n")
+    said = tanmai("doctor", TANMAI_SETTINGS=str(settings))
+    assert said.code == 2
+    assert f"{settings}: TANMAI_CLOSE: no such setting" in said.err
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"TANMAI_DATABASE_URL": "postgresql+psycopg://me:s3cret@127.0.0.1:1/x"},
+        {"TANMAI_TIMESERIES": "influx://127.0.0.1:1/?org=o&bucket=b&token=s3cret"},
+    ],
+)
+def test_a_store_that_is_away_is_named_without_its_secret(tanmai: Tanmai, park: Path, settings: dict[str, str]) -> None:
+    said = tanmai("rollup", **settings)
+    assert said.code == 1
+    assert "127.0.0.1" in said.err
+    assert "s3cret" not in said.err
+
+
+def test_a_data_directory_that_cannot_be_is_refused(tanmai: Tanmai, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        said = tanmai("token", "list", TANMAI_DATA_DIR=str(place))
+        assert said.code == 2
+        assert "name a directory that can" in said.err
+
+
+def test_a_left_over_control_file_is_ignored_and_doctor_says_so(
+    tanmai: Tanmai, park: Path, data_dir: Path, free_port: Callable[[], int]
+) -> None:
+    ControlFile(f"http://127.0.0.1:{free_port()}", "token of a killed server").write(data_dir)
+    assert PLANT in tanmai("registry", "show").out
+    assert "it was killed" in tanmai("doctor").out
+    (data_dir / "control.json").write_text("{")
+    assert PLANT in tanmai("registry", "show").out
+
+
+def test_every_look_of_the_doctor_is_in_its_table() -> None:
+    looks = {name for name, value in vars(doctor).items() if callable(value) and "settings" in annotations(value)}
+    assert {look.__name__ for look in doctor.LOOKS} | {"examine", "_stores"} == looks - {"described"}
+
+
+def annotations(value: object) -> dict[str, object]:
+    return dict(getattr(value, "__annotations__", {}))
