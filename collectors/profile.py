@@ -125,6 +125,22 @@ class ProfileSource:
     confirmed_by: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """A register that tells this product from others: `tanmai edge scan` asks for it."""
+
+    address: int  # 0-based, one register
+    is_one_of: tuple[int, ...]  # what it holds in the models that the profile is for
+    document: str  # where that is written
+    function_code: FunctionCode = 3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.address <= 65535:
+            raise ValueError("address must be 0..65535: 0-based, as it stands in the request")
+        if not self.is_one_of or not all(0 <= word <= 65535 for word in self.is_one_of):
+            raise ValueError("is_one_of must hold at least one number of 0..65535")
+
+
 @dataclass(frozen=True)
 class MeterProfile:
     """A product."""
@@ -136,6 +152,7 @@ class MeterProfile:
     timing: TimingLimits
     registers: tuple[RegisterSpec, ...]
     notes: tuple[str, ...] = ()
+    identify: Identification | None = None
 
     @cached_property
     def by_point(self) -> dict[str, RegisterSpec]:
@@ -220,7 +237,9 @@ def read_profile(text: str, file: str = "") -> MeterProfile:
     if problems:
         raise ConfigurationError(problems)
     registers = tuple(_spec(register, shape) for register in shape.registers)
-    return MeterProfile(shape.id, shape.maker, shape.model, shape.source, shape.timing, registers, shape.notes)
+    return MeterProfile(
+        shape.id, shape.maker, shape.model, shape.source, shape.timing, registers, shape.notes, shape.identify
+    )
 
 
 # --- the shape of the file ------------------------------------------------------------------------------------------
@@ -258,6 +277,7 @@ class _ProfileShape:
     defaults: _Defaults = _Defaults()
     not_available: dict[str, tuple[int, ...]] = field(default_factory=dict)  # dtype -> patterns
     notes: tuple[str, ...] = ()
+    identify: Identification | None = None
 
 
 def _problems_of(

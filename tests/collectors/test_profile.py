@@ -57,14 +57,42 @@ def test_every_shipped_profile_counts_something_and_says_where_it_comes_from(shi
         assert set(profile.points) == {spec.quantity for spec in profile.registers}
 
 
-def test_every_shipped_profile_passes_its_check_without_remarks() -> None:
+def test_every_shipped_profile_passes_its_check_and_owns_up_to_a_single_source() -> None:
     checks = check_profiles([shipped_config_dir() / "meter_profiles"])
 
-    assert len(checks) >= 8
+    assert len(checks) >= 20
     for check in checks:
         assert check.ok, check.problems
-        assert check.remarks == (), check.path
-        assert 0 < check.cycle_s < 1
+        assert check.profile is not None
+        single = any("A single source" in note for note in check.profile.notes)
+        assert check.remarks == (("rests on a single source (source.confirmed_by is empty)",) if single else ())
+        assert 0 < check.cycle_s < 1.5
+
+
+IDENTIFY = "\nidentify: {address: 64514, is_one_of: [112, 121], document: the manual}\n"
+
+
+def test_an_identification_register_is_read_and_checked() -> None:
+    identify = read_profile(GOOD + IDENTIFY).identify
+    assert identify is not None
+    assert (identify.function_code, identify.address, identify.is_one_of) == (3, 64514, (112, 121))
+
+    for spoiled in ("[]", "[65536]", "[-1]"):
+        with pytest.raises(ConfigurationError, match="is_one_of must hold"):
+            read_profile(GOOD + IDENTIFY.replace("[112, 121]", spoiled))
+    with pytest.raises(ConfigurationError, match="address must be"):
+        read_profile(GOOD + IDENTIFY.replace("64514", "65536"))
+
+
+def test_no_two_shipped_profiles_claim_the_same_identification(shipped: dict[str, MeterProfile]) -> None:
+    claims = [
+        (profile.identify.function_code, profile.identify.address, word)
+        for profile in shipped.values()
+        if profile.identify is not None
+        for word in profile.identify.is_one_of
+    ]
+    assert len(claims) > 5
+    assert len(claims) == len(set(claims))
 
 
 def test_a_check_reports_a_bad_file_beside_the_good_ones(tmp_path: Path) -> None:
