@@ -59,7 +59,7 @@ def tracks_of(readings: ReadingColumns, rules: Mapping[int, PointRule], log: Odd
     zeros = np.zeros(len(readings), np.int64)
     tracks = Tracks(readings.point_id, zeros, readings.at_ms, readings.value, zeros.copy())
     points, firsts = np.unique(readings.point_id, return_index=True)
-    lasts = np.append(firsts[1:], len(readings))
+    lasts = np.append(firsts[1:], len(readings))[: firsts.size]  # nothing at all has no last row either
     extra: list[tuple[int, int, int, float, int]] = []
     for point_id, first, last in zip(points.tolist(), firsts.tolist(), lasts.tolist(), strict=True):
         number = 0

@@ -33,7 +33,9 @@ from gateway.carbon.point_rule import PointRule, rule_of
 from gateway.carbon.steps import Tracks, counter_segments, delta_segments, gauge_segments, per_point, tracks_of
 from gateway.store.timeseries import ReadingColumns, UsageColumns
 
-__all__ = ["CONTEXT", "REACH", "PointRule", "UsageResult", "in_order", "rule_of", "usage_from"]
+__all__ = ["CONTEXT", "REACH", "PointRule", "UsageResult", "in_order", "rule_of", "usable", "usage_from"]
+
+Bools = npt.NDArray[np.bool_]
 
 REACH = 6  # neighbouring readings on each side whose hours a reading can change
 CONTEXT = 6  # further readings on each side that must be at hand to judge those
@@ -114,14 +116,18 @@ def _chunks(readings: ReadingColumns) -> Iterator[ReadingColumns]:
         first = last
 
 
+def usable(readings: ReadingColumns, rules: Mapping[int, PointRule]) -> ReadingColumns:
+    """The readings that usage is made of, in order: what REACH and CONTEXT count are these."""
+    parts = []
+    for kind, own in _by_kind(in_order(readings), rules):
+        good, refused = _good_and_refused(own, kind, rules)
+        parts.append(_take(own, good & ~refused))
+    return in_order(ReadingColumns.concatenate(parts))
+
+
 def _usable(readings: ReadingColumns, kind: Kind, rules: Mapping[int, PointRule], log: OddityLog) -> ReadingColumns:
-    """Without readings marked bad, values out of range, gauges above their rating and negative deltas."""
-    good = readings.quality != Quality.BAD
-    refused = good & (np.abs(readings.value) > MAX_VALUE)
-    if kind == "gauge":
-        refused |= good & (np.abs(readings.value) > per_point(readings.point_id, rules, _most_of_gauge))
-    elif kind == "delta":
-        refused |= good & (readings.value < 0)
+    """Without readings marked bad, and without those that are refused, which are noted."""
+    good, refused = _good_and_refused(readings, kind, rules)
     for row in np.flatnonzero(refused).tolist():
         log.note(
             int(readings.point_id[row]),
@@ -131,6 +137,17 @@ def _usable(readings: ReadingColumns, kind: Kind, rules: Mapping[int, PointRule]
         )
     keep = good & ~refused
     return readings if keep.all() else _take(readings, keep)
+
+
+def _good_and_refused(readings: ReadingColumns, kind: Kind, rules: Mapping[int, PointRule]) -> tuple[Bools, Bools]:
+    """Not marked bad; and of those: values out of range, gauges above their rating, negative deltas."""
+    good = np.asarray(readings.quality != Quality.BAD, dtype=bool)
+    refused = good & (np.abs(readings.value) > MAX_VALUE)
+    if kind == "gauge":
+        refused |= good & (np.abs(readings.value) > per_point(readings.point_id, rules, _most_of_gauge))
+    elif kind == "delta":
+        refused |= good & (readings.value < 0)
+    return good, refused
 
 
 def _most_of_gauge(rule: PointRule) -> float:

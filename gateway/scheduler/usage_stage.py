@@ -11,24 +11,27 @@ between repeats work and loses none. Limits: CLAIM_HOURS at once, and what `wind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import Engine
 
 from collectors.clock import HOUR_MS
 from gateway.carbon.oddities import PointFinding
 from gateway.carbon.point_rule import PointRule
-from gateway.carbon.usage import CONTEXT, REACH, rule_of, usage_from
+from gateway.carbon.usage import CONTEXT, REACH, rule_of, usable, usage_from
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.windows import Reach, Window, difference, windows_of
+from gateway.store.columns import take_readings
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
 from gateway.store.findings_repository import FindingsRepository, Judged
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
 
 CLAIM_HOURS = 200_000  # dirty (point, hour) notes worked off at once
+NEIGHBOURS_GROWTH = 8  # so many times more are asked for where the nearest neighbours are not usable
 FINDING_PREFIXES = ("counter.", "gauge.", "delta.")  # findings that this stage makes and takes back
 
 
@@ -71,8 +74,8 @@ class UsageStage:
         if not rules:
             return UsageDone()
         known = tuple(sorted(rules))
-        before = self.timeseries.before(known, window.start_ms, REACH)
-        after = self.timeseries.after(known, window.end_ms, REACH)
+        before = usable(_neighbours(self.timeseries.before, known, window.start_ms, REACH, rules), rules)
+        after = usable(_neighbours(self.timeseries.after, known, window.end_ms, REACH, rules), rules)
         reached = Reach.of(Window(known, window.start_ms, window.end_ms), before, after)
         return sum((self._replace(registry, rules, one, now_ms) for one in reached.windows()), UsageDone())
 
@@ -82,7 +85,8 @@ class UsageStage:
         Hours are replaced whole, so every reading in them must be at hand, and not only those near the change.
         """
         known, start_ms, end_ms = window.point_ids, window.start_ms, window.end_ms
-        result = usage_from(_readings_around(self.timeseries, known, start_ms, end_ms), rules, start_ms, end_ms)
+        readings = _readings_around(self.timeseries, known, start_ms, end_ms, rules)
+        result = usage_from(readings, rules, start_ms, end_ms)
         changed = difference(self.timeseries.usage(known, start_ms, end_ms), result.usage)
         if len(changed):
             self.timeseries.put_usage(changed)
@@ -135,17 +139,45 @@ def recomputed_usage(
     """Usage of whole hours as the readings give it now, whatever is stored: for verification."""
     rules = rules_of(registry, point_ids)
     end_ms = -(-end_ms // HOUR_MS) * HOUR_MS
-    return usage_from(_readings_around(timeseries, point_ids, start_ms, end_ms), rules, start_ms, end_ms).usage
+    return usage_from(_readings_around(timeseries, point_ids, start_ms, end_ms, rules), rules, start_ms, end_ms).usage
 
 
 def _readings_around(
-    timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int
+    timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int, rules: Mapping[int, PointRule]
 ) -> ReadingColumns:
     """All readings of whole hours with what is needed to judge them."""
     return ReadingColumns.concatenate(
         [
-            timeseries.before(point_ids, start_ms, CONTEXT),
+            _neighbours(timeseries.before, point_ids, start_ms, CONTEXT, rules),
             timeseries.read(point_ids, start_ms, end_ms),
-            timeseries.after(point_ids, end_ms, CONTEXT),
+            _neighbours(timeseries.after, point_ids, end_ms, CONTEXT, rules),
         ]
     )
+
+
+def _neighbours(
+    ask: Callable[[Sequence[int], int, int], ReadingColumns],
+    point_ids: Sequence[int],
+    at_ms: int,
+    count: int,
+    rules: Mapping[int, PointRule],
+) -> ReadingColumns:
+    """Readings on one side of an instant, so many that `count` of each point are usable, or all there are.
+
+    A meter can call its readings bad for hours: then the nearest `count` say nothing, and a step over them would be
+    lost where a window begins or ends.
+    """
+    parts: list[ReadingColumns] = []
+    lacking, asked = [point_id for point_id in point_ids if point_id in rules], count
+    while lacking:
+        found = ask(lacking, at_ms, asked)
+        rows, good = _rows_per_point(found), _rows_per_point(usable(found, rules))
+        short = [one for one in lacking if good.get(one, 0) < count and rows.get(one, 0) >= asked]
+        parts.append(take_readings(found, ~np.isin(found.point_id, short)))
+        lacking, asked = short, asked * NEIGHBOURS_GROWTH
+    return ReadingColumns.concatenate(parts)
+
+
+def _rows_per_point(readings: ReadingColumns) -> dict[int, int]:
+    points, counts = np.unique(readings.point_id, return_counts=True)
+    return dict(zip(points.tolist(), counts.tolist(), strict=True))

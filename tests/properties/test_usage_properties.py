@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.clock import HOUR_MS
+from collectors.reading import Quality
 from gateway.carbon.falls import Limits
 from gateway.carbon.point_rule import PointRule
 from gateway.carbon.usage import CONTEXT, REACH, UsageResult, usage_from
@@ -153,6 +155,15 @@ def test_one_bad_zero_never_becomes_a_spike(rows: list[Row], data: st.DataObject
     spoiled = [*rows[:place], (rows[place][0], 0.0), *rows[place + 1 :]]
     total = int(usage_from(columns(spoiled), rules(), START_MS, END_MS).usage.amount_u.sum())
     assert total == int(np.rint(rows[-1][1] * 1e6)) - int(np.rint(rows[0][1] * 1e6))
+
+
+@given(rising())
+def test_readings_that_are_all_marked_bad_give_nothing(rows: list[Row]) -> None:
+    bad = replace(columns(rows), quality=np.full(len(rows), Quality.BAD, np.uint8))
+    for kind in ("counter", "gauge", "delta"):
+        rule = {1: replace(rules()[1], kind=kind)}  # type: ignore[arg-type]
+        result = usage_from(bad, rule, START_MS, END_MS)
+        assert (len(result.usage), result.findings) == (0, ())
 
 
 def test_points_do_not_touch_each_other() -> None:

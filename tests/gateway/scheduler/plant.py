@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from collectors.clock import to_ms
+from collectors.reading import Quality
 from gateway.settings import Settings
 from gateway.store.timeseries import ReadingColumns
 from gateway.wiring import House, build
@@ -58,7 +59,14 @@ class Plant:
 
     house: House
 
-    def put(self, device: str, point: str, readings: list[tuple[int, float]], enterprise: str = PLANT) -> None:
+    def put(
+        self,
+        device: str,
+        point: str,
+        readings: list[tuple[int, float]],
+        enterprise: str = PLANT,
+        quality: Quality = Quality.GOOD,
+    ) -> None:
         """Store readings as ingest does."""
         number = self.house.registry().points_by_name[enterprise, device, point].point_id
         self.house.timeseries.append(
@@ -66,7 +74,7 @@ class Plant:
                 np.full(len(readings), number, np.int32),
                 np.array([at_ms for at_ms, _ in readings], np.int64),
                 np.array([value for _, value in readings], np.float64),
-                np.zeros(len(readings), np.uint8),
+                np.full(len(readings), quality, np.uint8),
             )
         )
 

@@ -10,6 +10,7 @@ import pytest
 
 from collectors.clock import HOUR_MS
 from collectors.errors import StoreUnavailable
+from collectors.reading import Quality
 from gateway.scheduler.statements_stage import StatementsStage
 from gateway.scheduler.usage_stage import recomputed_usage
 from gateway.store.findings_repository import FindingsRepository
@@ -116,6 +117,20 @@ def test_rolling_up_minute_by_minute_gives_what_one_pass_over_everything_gives(p
     assert stored.covered_ms.tolist() == [HOUR_MS] * 3
     whole = recomputed_usage(plant.house.timeseries, plant.house.registry(), [point_id], *span)
     assert stored.amount_u.tolist() == whole.amount_u.tolist()
+
+
+def test_hours_of_readings_marked_bad_are_bridged_and_stop_nothing(plant: Plant) -> None:
+    """More of them in a row than a pass looks back by: the good readings on both sides are still neighbours."""
+    readings = steady("2026-10-05 00:00", 30, 1000.0, 100.0)
+    first, last = at("2026-10-05 02:30"), at("2026-10-05 07:30")
+    for start in range(0, len(readings), 4):
+        part = readings[start : start + 4]
+        plant.put("incomer", "energy_import", [one for one in part if not first < one[0] < last])
+        plant.put("incomer", "energy_import", [one for one in part if first < one[0] < last], quality=Quality.BAD)
+        plant.house.pipeline.run(part[-1][0])
+    plant.put("gas", "volume", readings, quality=Quality.BAD)
+    plant.roll_up("2026-10-06 06:00")
+    assert plant.standing() == {("grid", "2026-10-05"): grid_g("2400")}
 
 
 def test_downtime_over_a_month_edge_is_caught_up(open_plant: Callable[[], Plant]) -> None:
