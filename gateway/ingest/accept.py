@@ -36,6 +36,9 @@ from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow
 # Kept of a message that is larger than any message may be: enough to see whose it is.
 KEPT_OF_OVERSIZED = 64 * 1024
 
+# Says nothing against the message: it must come again, and a receipt would make its sender forget it.
+_PASSING = (StoreUnavailable, MemoryError)
+
 _STORE_REFUSED = len(READING_CHECKS) + 1
 _REASONS = (*(check.reason for check in READING_CHECKS), "store_refused")
 
@@ -75,7 +78,7 @@ def accept_batches(arrivals: Sequence[Arrival], intake: Intake, now_ms: int) -> 
     for group in _groups(arrivals, intake.limits.group_batches, intake.limits.group_bytes):
         try:
             receipts += _accept_group(group, intake, now_ms)
-        except StoreUnavailable:
+        except _PASSING:
             raise
         except Exception as error:
             # A message that the database refuses, or that a mistake of ours trips over, holds nobody else up.
@@ -100,7 +103,7 @@ def _groups(arrivals: Sequence[Arrival], batches: int, size: int) -> Iterator[li
 def _accept_alone(arrival: Arrival, intake: Intake, now_ms: int) -> Receipt:
     try:
         return _accept_group([arrival], intake, now_ms)[0]
-    except StoreUnavailable:
+    except _PASSING:
         raise
     except Exception as error:
         log.exception("ingest.message_failed", enterprise=arrival.enterprise, sender=arrival.sender, exc_info=error)

@@ -64,7 +64,10 @@ create table if not exists usage_hourly (
 """
 
 # What the disk or the machine does to us. Every other duckdb error is a mistake in this file and stops the program.
+# A connection that is closed is one of them: a commit that outlives the time it had to stop must be tried again after
+# the next start, not be refused.
 _CIRCUMSTANCES = (
+    duckdb.ConnectionException,
     duckdb.IOException,
     duckdb.OutOfMemoryException,
     duckdb.TransactionException,

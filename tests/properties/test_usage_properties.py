@@ -161,7 +161,7 @@ def test_one_bad_zero_never_becomes_a_spike(rows: list[Row], data: st.DataObject
 def test_readings_that_are_all_marked_bad_give_nothing(rows: list[Row]) -> None:
     bad = replace(columns(rows), quality=np.full(len(rows), Quality.BAD, np.uint8))
     for kind in ("counter", "gauge", "delta"):
-        rule = {1: replace(rules()[1], kind=kind)}  # type: ignore[arg-type]
+        rule = {1: replace(rules()[1], kind=kind)}
         result = usage_from(bad, rule, START_MS, END_MS)
         assert (len(result.usage), result.findings) == (0, ())
 

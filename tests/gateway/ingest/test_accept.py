@@ -36,6 +36,20 @@ def test_good_readings_are_stored_and_receipted(house: Any, payload_of: Any) -> 
     assert house.reasons == []
 
 
+def test_a_gateway_without_memory_gives_no_receipt_and_sets_nothing_aside(
+    house: Any, payload_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(_readings: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.series, "append", no_memory)
+        with pytest.raises(MemoryError):
+            accept(house, payload_of())
+    assert house.reasons == [] and not house.batches.batches
+    assert accept(house, payload_of())[0].status == "stored"
+
+
 def test_null_is_neither_stored_nor_counted(house: Any, payload_of: Any) -> None:
     (receipt,) = accept(house, payload_of(rows=[[T0, 1.5, None], [T0 + 1, None, None]]))
     assert receipt == Receipt("batch-1", "stored", 1)

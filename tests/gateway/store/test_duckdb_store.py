@@ -161,6 +161,14 @@ def test_another_file_or_another_format_is_refused_with_advice(path: Path) -> No
         DuckDBStore(path)
 
 
+def test_a_commit_after_closing_is_to_be_tried_again_and_not_refused(path: Path) -> None:
+    """A listener that did not stop in time commits after the stores closed: its agents must keep their readings."""
+    store = DuckDBStore(path)
+    store.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.append(readings(1, 0, 1))
+
+
 def test_threads_append_read_and_claim_at_once_and_nothing_is_lost(store: DuckDBStore) -> None:
     writers, appends = 4, 40
     finished = threading.Event()
