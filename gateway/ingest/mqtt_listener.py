@@ -147,6 +147,7 @@ class _Link(threading.Thread):
         self._abandoned = threading.Event()
         self._beat_s = clock.monotonic_s()
         self._progress = 0  # packets that came in and mattered
+        self._taken = 0  # messages that came in and are not counted yet
         self._attempt = 0
         self._refusal = ""  # what the broker said against us on this connection
         self.state = ListenerState(False, f"connecting to {address!r}")
@@ -211,6 +212,8 @@ class _Link(threading.Thread):
             return False
         if not self._read_on(client):
             return False
+        self._stats.took("mqtt", self._taken)
+        self._taken = 0
         if self._pending and self._pending.wait_s(clock.monotonic_s()) == 0:
             self._answer(client, self._pending.commit(self._now_ms(), clock.monotonic_s()))
         return True
@@ -256,7 +259,8 @@ class _Link(threading.Thread):
             manual_ack=True,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(1000)
+        # No limit but MAX_RECEIPTS: with one, paho walks through all receipts on their way at every PUBACK that comes.
+        client.max_inflight_messages_set(0)
         client.max_queued_messages_set(MAX_RECEIPTS)
         if address.username is not None:
             client.username_pw_set(address.username, address.password)
@@ -301,7 +305,7 @@ class _Link(threading.Thread):
             client.ack(message.mid, message.qos)
             return
         self._pending.add(read)
-        self._stats.took("mqtt", 1)
+        self._taken += 1
 
 
 def _read(message: mqtt.MQTTMessage) -> Message | None:
