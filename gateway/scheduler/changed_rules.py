@@ -2,14 +2,15 @@
 
 Fingerprints of what was last computed with are kept in the database. On a difference the usage of the points concerned
 is recomputed and the days concerned are marked, and only then is the new fingerprint kept: a crash repeats the work.
-A newly published factor edition thus restates what it is for by itself.
+A newly published factor edition thus restates what it is for by itself. While neither the registry nor what is
+published changes, a run costs one fingerprint.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 from sqlalchemy import Engine
@@ -18,7 +19,8 @@ from collectors.clock import HOUR_MS, from_ms
 from gateway.carbon.calendar import ONE_DAY, days_between, local_day
 from gateway.carbon.factors import FactorBook
 from gateway.registry.model import Enterprise, Registry
-from gateway.scheduler.usage_stage import UsageStage, rules_of
+from gateway.scheduler.activities import points_of
+from gateway.scheduler.usage_stage import CLAIM_HOURS, UsageStage, rules_of
 from gateway.scheduler.windows import Window
 from gateway.store.canonical_json import sha256_of
 from gateway.store.database import writing
@@ -32,6 +34,22 @@ EVER = (date(2000, 1, 1), date(2200, 1, 1))
 LONG_AGO_MS, FAR_AHEAD_MS = 0, 2**52  # before and after every reading
 
 
+# Under which the fingerprints are kept: of an enterprise's points, of its sources.
+POINTS, SOURCES = "rules.", "sources."
+
+Prints = dict[str, str]  # point or source -> fingerprint
+Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around all its readings; a point without any is missing
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """What of an enterprise differs from what was last computed with."""
+
+    enterprise: Enterprise
+    names: frozenset[str]
+    fresh: Prints
+
+
 @dataclass(frozen=True, slots=True)
 class ChangedRules:
     """Finds and marks what a change of knowledge concerns."""
@@ -40,58 +58,65 @@ class ChangedRules:
     timeseries: TimeSeriesStore
     usage: UsageStage
     factors: FactorBook
+    # The registry version and publication that were last worked off: nothing differs from them until they do.
+    done_with: set[tuple[int, str]] = field(default_factory=set)
 
     def run(self, registry: Registry, now_ms: int) -> dict[str, int]:
-        """Compare each enterprise's fingerprints with those kept; mark and recompute what differs."""
-        changed_points = changed_sources = 0
+        """Compare all fingerprints with those kept; mark and recompute what differs."""
         published = self._published(now_ms)
-        for enterprise in registry.enterprises.values():
-            points = self._points(registry, enterprise, now_ms)
-            sources = self._sources(registry, enterprise, published)
-            changed_points += points
-            changed_sources += sources
-        return {"points_changed": changed_points, "sources_changed": changed_sources}
+        if (registry.version, published) in self.done_with:
+            return {"points_changed": 0, "sources_changed": 0}
+        points = self._changed(POINTS, registry, _point_prints(registry))
+        sources = self._changed(SOURCES, registry, _source_prints(registry, published))
+        self._recompute(registry, points, now_ms)
+        self._mark(registry, sources)
+        self.done_with.clear()
+        self.done_with.add((registry.version, published))
+        return {
+            "points_changed": sum(len(one.names) for one in points),
+            "sources_changed": sum(len(one.names) for one in sources),
+        }
 
     def _published(self, now_ms: int) -> str:
         """Fingerprint of every value that is published by now: a new edition counts from its day on."""
         today = from_ms(now_ms).date()
         return sha256_of(repr([one for one in self.factors.factors.values() if one.published_on <= today]))
 
-    def _points(self, registry: Registry, enterprise: Enterprise, now_ms: int) -> int:
-        """Recompute the usage of points whose rule is another than the one last computed with."""
-        rules = rules_of(registry, [point.point_id for point in enterprise.points()])
-        fresh = {str(point_id): sha256_of(repr(rule)) for point_id, rule in rules.items()}
-        kept = self._kept(f"rules.{enterprise.id}")
-        changed = [int(point_id) for point_id, print_ in fresh.items() if kept.get(point_id) != print_]
-        for point_id in changed:
-            extent = self._extent_ms(point_id)
-            if extent is not None:
-                self.usage.recompute(registry, Window((point_id,), *extent), now_ms)
-        if changed:
-            KeptRepository(self.engine).put(f"rules.{enterprise.id}", json.dumps(fresh))
-        return len(changed)
+    def _changed(self, prefix: str, registry: Registry, fresh: Mapping[str, Prints]) -> list[_Changed]:
+        kept = KeptRepository(self.engine).under(prefix)
+        changed = []
+        for name, own in fresh.items():
+            stood: Prints = json.loads(kept[name]) if name in kept else {}
+            names = {key for key in own.keys() | stood.keys() if own.get(key) != stood.get(key)}
+            if names:
+                changed.append(_Changed(registry.enterprises[name], frozenset(names), own))
+        return changed
 
-    def _sources(self, registry: Registry, enterprise: Enterprise, published: str) -> int:
-        """Mark the days of sources whose definition, method or factors are others than those last booked with."""
-        park = registry.park_of(enterprise.id)
-        frame = f"{enterprise.method!r} {park.region} {park.timezone} {published}"
-        fresh = {source.id: sha256_of(f"{source!r} {frame}") for source in enterprise.sources}
-        kept = self._kept(f"sources.{enterprise.id}")
-        changed = {source for source in fresh.keys() | kept.keys() if fresh.get(source) != kept.get(source)}
-        if not changed:
-            return 0
+    def _recompute(self, registry: Registry, changed: Sequence[_Changed], now_ms: int) -> None:
+        """The usage of points whose rule is another one; the readings of a point without a rule stay as they are."""
+        point_ids = [int(name) for one in changed for name in one.names if name in one.fresh]
+        for window in _windows(self._extents(point_ids)):
+            self.usage.recompute(registry, window, now_ms)
+        KeptRepository(self.engine).put_all(POINTS, {one.enterprise.id: json.dumps(one.fresh) for one in changed})
+
+    def _mark(self, registry: Registry, changed: Sequence[_Changed]) -> None:
+        """The days of sources whose definition, method or factors are others than those last booked with."""
+        feeds = [
+            point.point_id for one in changed for name in one.names for _, point in points_of(one.enterprise, name)
+        ]
+        extents = self._extents(feeds)
         marks: set[SourceDay] = set()
-        for entry in LedgerRepository(self.engine).standing(enterprise.id, sorted(changed), *EVER):
-            marks.add((enterprise.id, entry.draft.source, entry.draft.day))
-        for source in enterprise.sources:
-            if source.id in changed:
-                marks |= {(enterprise.id, source.id, day) for day in self._days(registry, enterprise, source.id)}
+        for one in changed:
+            name = one.enterprise.id
+            for entry in LedgerRepository(self.engine).standing(name, sorted(one.names), *EVER):
+                marks.add((name, entry.draft.source, entry.draft.day))
+            for source in one.names:
+                marks |= {(name, source, day) for day in self._days(registry, one.enterprise, source, extents)}
         with writing(self.engine) as connection:
             DirtyDaysRepository(connection).mark(marks, "restated-factor")
-            KeptRepository(connection).put(f"sources.{enterprise.id}", json.dumps(fresh))
-        return len(changed)
+            KeptRepository(connection).put_all(SOURCES, {one.enterprise.id: json.dumps(one.fresh) for one in changed})
 
-    def _days(self, registry: Registry, enterprise: Enterprise, source_id: str) -> set[date]:
+    def _days(self, registry: Registry, enterprise: Enterprise, source_id: str, extents: Extents) -> set[date]:
         """All local days for which a source has readings or records."""
         source = enterprise.source(source_id)
         if source is None:
@@ -101,22 +126,50 @@ class ChangedRules:
             for record in RecordsRepository(self.engine).overlapping(enterprise.id, source.id, *EVER):
                 days.update(days_between(record.start_day, record.end_day))
         timezone = registry.park_of(enterprise.id).timezone
-        points = {(point.device, point.id): point.point_id for point in enterprise.points()}
-        for feed in source.feeds:
-            extent = self._extent_ms(points[feed.device, feed.point])
-            if extent is not None:
-                first, last = local_day(extent[0], timezone), local_day(extent[1] - 1, timezone)
-                days.update(days_between(first, last + ONE_DAY))
+        for _, point in points_of(enterprise, source_id):
+            if point.point_id in extents:
+                start_ms, end_ms = extents[point.point_id]
+                days.update(days_between(local_day(start_ms, timezone), local_day(end_ms - 1, timezone) + ONE_DAY))
         return days
 
-    def _extent_ms(self, point_id: int) -> tuple[int, int] | None:
-        """Whole hours around all readings of a point."""
-        first = self.timeseries.after([point_id], LONG_AGO_MS, 1)
-        last = self.timeseries.before([point_id], FAR_AHEAD_MS, 1)
-        if not len(first) or not len(last):
-            return None
-        return int(first.at_ms[0]) // HOUR_MS * HOUR_MS, int(last.at_ms[0]) // HOUR_MS * HOUR_MS + HOUR_MS
+    def _extents(self, point_ids: Sequence[int]) -> Extents:
+        """Of those points that have readings; one question about all of them costs as much as about one."""
+        if not point_ids:
+            return {}
+        first = self.timeseries.after(point_ids, LONG_AGO_MS, 1)
+        last = self.timeseries.before(point_ids, FAR_AHEAD_MS, 1)
+        starts = dict(zip(first.point_id.tolist(), (first.at_ms // HOUR_MS * HOUR_MS).tolist(), strict=True))
+        ends = dict(zip(last.point_id.tolist(), (last.at_ms // HOUR_MS * HOUR_MS + HOUR_MS).tolist(), strict=True))
+        return {point_id: (start_ms, ends[point_id]) for point_id, start_ms in starts.items() if point_id in ends}
 
-    def _kept(self, key: str) -> Mapping[str, str]:
-        text = KeptRepository(self.engine).get(key)
-        return json.loads(text) if text else {}
+
+def _point_prints(registry: Registry) -> dict[str, Prints]:
+    rules = rules_of(registry, list(registry.refs_by_id))
+    prints: dict[str, Prints] = {name: {} for name in registry.enterprises}
+    for point_id, rule in rules.items():
+        prints[rule.enterprise][str(point_id)] = sha256_of(repr(rule))
+    return prints
+
+
+def _source_prints(registry: Registry, published: str) -> dict[str, Prints]:
+    prints: dict[str, Prints] = {}
+    for enterprise in registry.enterprises.values():
+        park = registry.park_of(enterprise.id)
+        frame = f"{enterprise.method!r} {park.region} {park.timezone} {published}"
+        prints[enterprise.id] = {source.id: sha256_of(f"{source!r} {frame}") for source in enterprise.sources}
+    return prints
+
+
+def _windows(extents: Extents) -> Iterator[Window]:
+    """Every point's extent in one window; points of like extents share one of at most CLAIM_HOURS point hours."""
+    held: list[int] = []
+    start_ms, end_ms = 0, 0
+    for point_id, (first_ms, last_ms) in sorted(extents.items(), key=lambda item: (item[1], item[0])):
+        widened = (min(start_ms, first_ms), max(end_ms, last_ms)) if held else (first_ms, last_ms)
+        if held and (widened[1] - widened[0]) // HOUR_MS * (len(held) + 1) > CLAIM_HOURS:
+            yield Window(tuple(sorted(held)), start_ms, end_ms)
+            held, widened = [], (first_ms, last_ms)
+        held.append(point_id)
+        start_ms, end_ms = widened
+    if held:
+        yield Window(tuple(sorted(held)), start_ms, end_ms)
