@@ -45,6 +45,7 @@ class Parts:
     health: Callable[[], list[HealthCheck]]
     config_dir: Path
     secret_key: str  # signs session cookies; the same for all replicas
+    signing_key_pem: str  # public; of the key that signs statements and roots
     is_control_token: Callable[[str], bool] = lambda _: False  # of this start's DATA_DIR/control.json
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # what other parts count
     intake_blueprint: Blueprint | None = None  # POST /api/v1/readings, where this process takes readings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -207,6 +208,18 @@ def _grow_point(activity: Tree, point: Mapping[str, Any]) -> None:
             f"{register['word_order']} × {register['scale']} of {escape(register['maker'])} "
             f"{escape(register['model'])} (profile {register['profile']})"
         )
+
+
+def proof(out: Console, answer: Mapping[str, Any]) -> None:
+    """Where an entry stands, and how many hashes show it; --json has the hashes."""
+    entry, span, day, root = (json.loads(answer[name]) for name in ("entry", "span", "day", "root"))
+    hashes = sum(len(answer[name]) for name in ("span_path", "day_path", "history_path"))
+    tree = Tree(f"[bold]entry {escape(entry['enterprise'])}-{entry['seq']}[/] · {entry['day']}", highlight=False)
+    tree.add(f"stands with entries {span['first_seq']} to {span['last_seq']} of its chain, booked by {day['day']} UTC")
+    tree.add(f"under that day's tree {day['tree']} of {day['entries']} entries of {day['spans']} enterprises")
+    tree.add(f"under the signed root of {root['day']}, history {root['history']} of {root['days']} days")
+    tree.add(f"{hashes} hashes show it; to have them checked: tanmai proof … --json > proof.json")
+    out.print(tree)
 
 
 def verification(out: Console, answer: Mapping[str, Any]) -> None:

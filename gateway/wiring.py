@@ -195,6 +195,7 @@ class House:
             health=self.health,
             config_dir=self.settings.config_path,
             secret_key=_kept_secret(self.settings.data_path / "keys" / "sessions"),
+            signing_key_pem=self.signer.public_pem,
             is_control_token=lambda token: secrets.compare_digest(token.encode(), self.control_token.encode()),
             metrics=self.metrics,
             intake_blueprint=http_intake(self.intake, self.ingest_stats) if takes_readings else None,

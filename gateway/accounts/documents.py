@@ -69,7 +69,7 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     hash: str = ""  # SHA-256 over the stored body; empty for a period summed when asked for
     predecessor: int | None = None  # the version that this one corrects
-    signature: str = ""  # Ed25519, of a closed month
+    signature: str = ""  # of a closed month: JWS with detached payload
 
 
 # --- rating ---------------------------------------------------------------------------------------------------------

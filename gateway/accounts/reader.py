@@ -39,6 +39,7 @@ from gateway.accounts.parks import (
     ranking_of,
 )
 from gateway.accounts.periods import Period, month_of
+from gateway.accounts.proofs import Growth, Proof, RootDocument, growth_of, proof_of, roots_after
 from gateway.accounts.series import ReadingsDocument, UsageDocument, readings_of, usage_of
 from gateway.accounts.stored import ChangeDocument, EntryFilter
 from gateway.carbon.calendar import local_day
@@ -153,6 +154,21 @@ class AccountReader:
             return None
         document: dict[str, Any] = msgspec.to_builtins(explained)
         return document
+
+    def proof(self, enterprise: str, seq: int, under: date | None = None) -> Proof | None:
+        """That an entry stands under a signed root (None = that of its day); None if there is no such entry.
+
+        Raises NoRootYet if it does not stand under that root.
+        """
+        return proof_of(self._engine, enterprise, seq, under)
+
+    def roots(self, after: date, limit: int) -> list[RootDocument]:
+        """Signed daily roots, oldest first."""
+        return roots_after(self._engine, after, limit)
+
+    def growth(self, earlier: date, later: date) -> Growth | None:
+        """That a later root holds all that an earlier one held; None if there are no two such roots."""
+        return growth_of(self._engine, earlier, later)
 
     # --- many enterprises -------------------------------------------------------------------------------------------
 

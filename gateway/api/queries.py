@@ -20,6 +20,19 @@ class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call without parameters."""
 
 
+class ProofQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    root: str | None = None  # the UTC day of the root to prove under, such as 2026-10-05; default: the entry's own
+
+
+class RootsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    after: str | None = None  # the day of the last root you have
+    limit: int | None = None
+
+
+class GrowthQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    since: str  # the UTC day of the earlier root
+
+
 class PeriodQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period: str  # 2026-10-05, 2026-10, 2026-Q4 or 2026
 
@@ -96,6 +109,14 @@ def period_of(text: str) -> Period:
         return parse_period(text)
     except ValueError as error:
         raise ApiProblem(400, "bad-period", str(error)) from error
+
+
+def day_of(text: str) -> date:
+    """A day of an address or a query."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ApiProblem(400, "bad-day", f"{text[:40]!r} is no day: write it as 2026-10-05") from error
 
 
 def period_or_month(text: str | None, now_ms: int, timezone: str) -> Period:

@@ -5,14 +5,15 @@ What stays true:
 - Every entry belongs to exactly one root, and those of one enterprise under one root are neighbours in its chain: a
   *span*. A root of a later day never covers an earlier part of a chain. An entry that was committed after the root of
   its day was made, or whose clock was behind, belongs to the next root.
-- Three trees (RFC 9162) stand on each other: entries of a span -> spans of a day -> roots of all days so far. So the
-  newest root fixes everything that was booked before it.
+- Three trees (RFC 9162) stand on each other: entries of a span -> spans of a day -> days so far. So every root fixes
+  all that was booked before it, and of any two it can be shown that the later grew from the earlier.
 
 The texts that are hashed and signed are canonical JSON; FORMAT stands in them.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -45,21 +46,48 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
-    """What is signed for a day."""
+class Day:
+    """What was booked on a day, of all enterprises: a leaf of the history."""
 
     day: str  # UTC
-    number: int  # of roots before it
-    entries: int  # booked under it
+    entries: int  # under its root
     spans: int  # leaves of its tree
     tree: str  # hex root hash over the spans
-    history: str  # hex root hash over the texts of all roots before it
+
+    @property
+    def text(self) -> str:
+        return canonical_json(asdict(self))
+
+    @property
+    def leaf(self) -> bytes:
+        return leaf_hash(self.text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What is signed at the end of a day."""
+
+    day: str  # UTC
+    entries: int
+    spans: int
+    tree: str  # these four are the day's leaf
+    days: int  # leaves of the history: all days so far, this one included
+    history: str  # hex root hash over them
     format: int = FORMAT
 
     @property
     def text(self) -> str:
-        """What is signed, and what is a leaf in the history of later roots."""
+        """What is signed, byte for byte."""
         return canonical_json(asdict(self))
+
+    @property
+    def of_day(self) -> Day:
+        return Day(self.day, self.entries, self.spans, self.tree)
+
+
+def root_from(text: str) -> Root:
+    """A stored root; raises ValueError or TypeError if the text is none."""
+    return Root(**json.loads(text))
 
 
 def utc_day(at_ms: int) -> date:
@@ -121,33 +149,24 @@ def day_tree(spans: Iterable[Span]) -> list[bytes]:
     return [bytes.fromhex(span.leaf) for span in sorted(spans, key=lambda span: span.enterprise)]
 
 
-def history_leaf(text: str) -> bytes:
-    """A root's leaf in the history of later ones."""
-    return leaf_hash(text.encode())
+def day_of(day: date, spans: Sequence[Span]) -> Day:
+    """A day out of its spans, which may come in any order."""
+    entries = sum(span.last_seq - span.first_seq + 1 for span in spans)
+    return Day(day.isoformat(), entries, len(spans), tree_hash(day_tree(spans)).hex())
 
 
-def root_of(day: date, spans: Sequence[Span], history: GrowingTree) -> Root:
-    """The root of a day; `history` holds the roots before it."""
-    return Root(
-        day=day.isoformat(),
-        number=history.size,
-        entries=sum(span.last_seq - span.first_seq + 1 for span in spans),
-        spans=len(spans),
-        tree=tree_hash(day_tree(spans)).hex(),
-        history=history.root.hex(),
-    )
+def next_root(day: Day, history: GrowingTree) -> Root:
+    """The root of a day, which is appended to the history."""
+    history.append(day.leaf)
+    return Root(day.day, day.entries, day.spans, day.tree, history.size, history.root.hex())
 
 
-def roots_of(days: Iterable[date], spans: Mapping[date, Sequence[Span]], before: Iterable[str]) -> list[Root]:
-    """The roots of days that follow each other; `before` are the texts of all roots before them."""
+def roots_of(days: Iterable[date], spans: Mapping[date, Sequence[Span]], before: Iterable[Root]) -> list[Root]:
+    """The roots of days that follow each other, after those `before`."""
     history = GrowingTree()
-    for text in before:
-        history.append(history_leaf(text))
-    roots: list[Root] = []
-    for day in days:
-        roots.append(root_of(day, spans.get(day, ()), history))
-        history.append(history_leaf(roots[-1].text))
-    return roots
+    for root in before:
+        history.append(root.of_day.leaf)
+    return [next_root(day_of(day, spans.get(day, ())), history) for day in days]
 
 
 def wrong_span(spans: Iterable[Span], hashes: Sequence[str]) -> tuple[Span, str] | None:

@@ -14,7 +14,7 @@ from datetime import date
 from sqlalchemy import Engine
 
 from gateway.carbon.calendar import ONE_DAY, days_between
-from gateway.carbon.roots import Span, roots_of, spans_of, utc_day
+from gateway.carbon.roots import Span, root_from, roots_of, spans_of, utc_day
 from gateway.signing import Signer
 from gateway.store.roots_repository import RootsRepository, StoredRoot, Uncovered
 
@@ -39,7 +39,7 @@ class DailyRoots:
             bookings = list(store.bookings(chain.enterprise, chain.covered_seq, chain.last_seq))
             for span in spans_of(chain.enterprise, bookings, first, today):
                 spans.setdefault(span.day, []).append(span)
-        before = [root.body for root in store.roots()]
+        before = [root_from(stored.body) for stored in store.roots()]
         roots = roots_of(days_between(first, today), spans, before)
         signed = [
             StoredRoot(date.fromisoformat(one.day), one.text, self.signer.sign("tanmai-root", one.text), now_ms)

@@ -13,7 +13,7 @@ from datetime import date
 
 from gateway.carbon.calendar import ONE_DAY
 from gateway.carbon.merkle import GrowingTree
-from gateway.carbon.roots import history_leaf, root_of, wrong_span
+from gateway.carbon.roots import day_of, next_root, wrong_span
 from gateway.signing import Signer
 from gateway.store.database import Bind
 from gateway.store.roots_repository import RootsRepository, StoredRoot
@@ -49,7 +49,7 @@ class RootChecks:
         return (rootless[0], "entries are noted under a root that is not there") if rootless else None
 
     def first_fault(self) -> Fault | None:
-        """The first root that does not follow from its spans and the roots before it, or is not signed by us."""
+        """The first root that does not follow from its spans and the days before it, or is not signed by us."""
         history = GrowingTree()
         for place, root in enumerate(self.roots):
             expected = self.roots[0].day + place * ONE_DAY
@@ -57,7 +57,6 @@ class RootChecks:
                 return expected, "the root of this day is missing"
             if not self.signer.signed("tanmai-root", root.body, root.signature):
                 return root.day, "the signature of this day's root does not belong to its text"
-            if root_of(root.day, self.store.spans_of_day(root.day), history).text != root.body:
-                return root.day, "the root of this day does not follow from its spans and the roots before it"
-            history.append(history_leaf(root.body))
+            if next_root(day_of(root.day, self.store.spans_of_day(root.day)), history).text != root.body:
+                return root.day, "the root of this day does not follow from its spans and the days before it"
         return None

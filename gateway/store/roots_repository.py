@@ -84,11 +84,10 @@ class RootsRepository:
             row = connection.execute(select(ledger_roots).where(_roots.day == day.isoformat())).one_or_none()
         return None if row is None else _root(row)
 
-    def roots(self, after: date | None = None, limit: int | None = None) -> list[StoredRoot]:
-        """Roots of later days than `after`, oldest first."""
-        query = select(ledger_roots).order_by(_roots.day).limit(limit)
-        if after is not None:
-            query = query.where(_roots.day > after.isoformat())
+    def roots(self, after: date = date.min, until: date = date.max, limit: int | None = None) -> list[StoredRoot]:
+        """Roots of the days after < day <= until, oldest first."""
+        window = (_roots.day > after.isoformat(), _roots.day <= until.isoformat())
+        query = select(ledger_roots).where(*window).order_by(_roots.day).limit(limit)
         with reading(self._bind) as connection:
             return [_root(row) for row in connection.execute(query)]
 

@@ -53,6 +53,8 @@ from gateway.registry.model import (
     Source,
 )
 from gateway.registry.repository import RegistryRepository
+from gateway.scheduler.daily_roots import DailyRoots
+from gateway.signing import Signer
 from gateway.store.agent_status_repository import AgentStatusRepository
 from gateway.store.database import open_database
 from gateway.store.duckdb_store import DuckDBStore
@@ -248,6 +250,7 @@ def build_park(directory: Path, *, with_past: bool) -> SeededPark:
         called.append(("rollup", arguments))
         return {"stages": {}}
 
+    signer = Signer.of(directory)
     parts = Parts(
         engine=engine,
         timeseries=timeseries,
@@ -259,12 +262,14 @@ def build_park(directory: Path, *, with_past: bool) -> SeededPark:
         health=lambda: [HealthCheck("database", True, "SQLite"), HealthCheck("timeseries", True, timeseries.ping())],
         config_dir=shipped_config_dir(),
         secret_key="a secret of this test",
+        signing_key_pem=signer.public_pem,
         is_control_token=lambda token: token == CONTROL_TOKEN,
         clock=lambda: NOW_MS,
     )
     park = SeededPark(engine, timeseries, registrar.snapshot(), reader, create_app(parts), tokens, called)
     if with_past:
         _seed(park)
+        DailyRoots(engine, signer).make(NOW_MS + 48 * HOUR_MS)
     return park
 
 

@@ -24,6 +24,8 @@ READING_CALLS = (
     f"{ENTERPRISE}/usage?{POINT}&step=hour",
     f"{ENTERPRISE}/readings?{POINT}",
     f"/api/v1/entries/{STEEL}-1/explain",
+    f"/api/v1/entries/{STEEL}-1/proof",
+    "/api/v1/roots",
     "/api/v1/changes",
 )
 PARK_CALLS = (
@@ -76,6 +78,7 @@ def test_what_a_caller_may_not_see_answers_like_what_does_not_exist(seeded_park:
         (f"/api/v1/enterprises/{FITTINGS}/account?period=2026-10", "platform"),  # has not consented
         (f"/api/v1/enterprises/{FOREIGN}", "park"),
         (f"/api/v1/entries/{STEEL}-1/explain", "other-enterprise"),
+        (f"/api/v1/entries/{STEEL}-1/proof", "other-enterprise"),
         (f"/api/v1/parks/{OTHER_PARK}", "park"),
     )
     for path, role in foreign:
@@ -117,6 +120,9 @@ def test_a_revoked_or_invented_token_is_nobody(seeded_park: SeededPark) -> None:
         (f"{ENTERPRISE}/usage?point=incomer-1.power&from=2026-10-20T08:00&to=2026-10-21", "bad-time"),
         (f"{ENTERPRISE}/readings?point=incomer-1.power&from=2020-01-01&to=2026-01-01", "window-too-long"),
         (f"{ENTERPRISE}/findings?status=strange", "bad-parameter"),
+        (f"/api/v1/entries/{STEEL}-1/proof?root=yesterday", "bad-day"),
+        ("/api/v1/roots?after=2026-13-01", "bad-day"),
+        ("/api/v1/roots/2026/growth?since=2026-11-01", "bad-day"),
         ("/api/v1/changes?after=-1", "bad-cursor"),
         ("/api/v1/accounts?period=2026-Q1", "bad-period"),
     ],

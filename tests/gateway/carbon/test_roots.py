@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.carbon.calendar import days_between
-from gateway.carbon.merkle import EMPTY_TREE
-from gateway.carbon.roots import Booking, Span, roots_of, spans_of, utc_day, wrong_span
+from gateway.carbon.merkle import EMPTY_TREE, consistency_path, is_consistent
+from gateway.carbon.roots import Booking, Span, root_from, roots_of, spans_of, utc_day, wrong_span
 
 PLANT = "91350505M00000019R"
 FIRST = date(2026, 10, 1)
@@ -98,17 +98,26 @@ def test_every_fault_of_a_span_is_named() -> None:
     assert "next to be covered" in fault([spans[0], spans[0]])
 
 
-def test_each_root_holds_all_before_it() -> None:
+def test_each_root_holds_all_days_so_far() -> None:
     days = days_between(FIRST, END)
     spans = {span.day: [span] for span in spans_of(PLANT, chain(start_ms(FIRST), start_ms(days[3])), FIRST, END)}
     roots = roots_of(days, spans, [])
-    assert [root.number for root in roots] == list(range(7))
+    assert [root.days for root in roots] == list(range(1, 8))
     assert [root.entries for root in roots] == [1, 0, 0, 1, 0, 0, 0]
-    assert roots[0].history == EMPTY_TREE.hex() and roots[1].tree == EMPTY_TREE.hex()
+    assert roots[0].history == roots[0].of_day.leaf.hex() and roots[1].tree == EMPTY_TREE.hex()
     assert len({root.history for root in roots}) == len(roots)
-    assert roots_of(days[4:], spans, [root.text for root in roots[:4]]) == roots[4:]
+    assert roots_of(days[4:], spans, roots[:4]) == roots[4:]
+    assert [root_from(root.text) for root in roots] == roots
     other = roots_of(days, {}, [])
-    assert all(one.history != two.history for one, two in zip(roots[1:], other[1:], strict=True))
+    assert all(one.history != two.history for one, two in zip(roots, other, strict=True))
+
+
+def test_a_later_root_shows_that_it_grew_from_an_earlier_one() -> None:
+    roots = roots_of(days_between(FIRST, END), {}, [])
+    leaves = [root.of_day.leaf for root in roots]
+    old, new = roots[2], roots[6]
+    path = consistency_path(leaves, old.days)
+    assert is_consistent(old.days, bytes.fromhex(old.history), new.days, bytes.fromhex(new.history), path)
 
 
 def test_the_order_of_spans_is_no_matter() -> None:
