@@ -143,6 +143,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], timeout_s: flo
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         env=dict(environment),
         timeout=timeout_s,
         check=False,
@@ -208,7 +209,7 @@ class Process:
 class Gateway(Process):
     """`tanmai serve` on a data directory, and the commands beside it."""
 
-    def __init__(self, directory: Path, **settings: str) -> None:
+    def __init__(self, directory: Path, role: str = "all", **settings: str) -> None:
         self.directory = directory
         self.data_dir = directory / "data"
         (directory / "profiles").mkdir(parents=True, exist_ok=True)
@@ -218,10 +219,9 @@ class Gateway(Process):
             TANMAI_PROFILES_DIR=str(directory / "profiles"),
             TANMAI_HTTP="127.0.0.1:0",
             TANMAI_MQTT_LISTEN="127.0.0.1:0",
-            TANMAI_ROLLUP_EVERY_S="3600",
-            **settings,
+            **{"TANMAI_ROLLUP_EVERY_S": "3600"} | settings,
         )
-        super().__init__(["serve"], self.environment, directory / "gateway.log")
+        super().__init__(["serve", "--role", role], self.environment, directory / "gateway.log")
         self.url = ""
         self.tokens: dict[str, str] = {}
 
