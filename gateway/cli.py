@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 a check, a store or the server failed, 2 usage or configur
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -141,7 +142,9 @@ def ingest() -> None:
 def ingest_set_aside(enterprise: str | None, limit: int, after: int, entry: int | None) -> None:
     """List readings and messages that were set aside, in the order they came, each with its reason."""
     if entry is not None:
-        click.echo(_call("set_aside_show", id=entry)["payload"])
+        found = _call("set_aside_show", id=entry)
+        payload = base64.b64decode(found["payload"]) if found["encoding"] == "base64" else found["payload"].encode()
+        click.echo(payload, nl=sys.stdout.isatty())  # as they came, so that a file or a program can take them
         return
     printing.set_aside(out, _call("set_aside_list", enterprise=enterprise, limit=limit, after=after))
 
@@ -184,7 +187,7 @@ def explain(entry: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("entry")
-@click.option("--root", help="Prove under the root of this later UTC day, such as 2026-11-01; default: the entry's own.")
+@click.option("--root", help="Prove under the root of this later UTC day, such as 2026-11-01.")
 @_json
 def proof(entry: str, root: str | None, as_json: bool) -> None:
     """Show that an entry stands under a signed daily root. tools/check_proof.py checks what --json prints."""
