@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 import msgspec
@@ -25,38 +24,16 @@ from rich.tree import Tree
 from collectors import clock
 from collectors.driver import Bus, PolledDevice
 from collectors.drivers import line_of, open_driver
-from collectors.errors import ConfigurationError, StoreError
+from collectors.errors import StoreError
 from collectors.modbus.plan import cycle_s, plan_reads
 from collectors.reading import Quality, Reading
 from edge_agent.buffer import BufferStats, read_stats
 from edge_agent.buffer_file import is_in_use
 from edge_agent.polling import Poll, poll_safely
+from edge_agent.printing import FAILED, counted, friendly, moment
 from edge_agent.running import StopMark, agent_devices, run_agent
+from edge_agent.scan_cli import scan
 from edge_agent.settings import ConfiguredDevice, EdgeSettings, connection_of, load_settings
-
-P = ParamSpec("P")
-FAILED = 1
-REFUSED = 2
-
-
-def _friendly(command: Callable[P, None]) -> Callable[P, None]:
-    """Configuration problems, all of them, on stderr and exit 2; a store that gives nothing is exit 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except ConfigurationError as error:
-            for problem in error.problems:
-                click.echo(str(problem), err=True)
-            click.echo(f"Nothing was started: {_count(len(error.problems), 'problem')} to mend.", err=True)
-            sys.exit(REFUSED)
-        except StoreError as error:
-            click.echo(str(error), err=True)
-            sys.exit(FAILED)
-
-    return run
-
 
 _config = click.option(
     "--config",
@@ -74,10 +51,13 @@ def edge() -> None:
     """The agent beside the meters: read, keep, send until confirmed."""
 
 
+edge.add_command(scan)
+
+
 @edge.command()
 @_config
 @click.option("--verbose", "-v", is_flag=True, help="Also log each reading error.")
-@_friendly
+@friendly
 def run(path: Path, verbose: bool) -> None:
     """Read the meters and send what they say until SIGTERM or Ctrl-C."""
     _configure_log(verbose=verbose)
@@ -90,7 +70,7 @@ def run(path: Path, verbose: bool) -> None:
 
 @edge.command()
 @_config
-@_friendly
+@friendly
 def check(path: Path) -> None:
     """Check the configuration and show how each device will be read. Connects to nothing."""
     settings = load_settings(path)
@@ -106,7 +86,7 @@ def check(path: Path) -> None:
 @_config
 @_json
 @click.option("--device", "names", multiple=True, help="Only this device; may be repeated.")
-@_friendly
+@friendly
 def read(path: Path, as_json: bool, names: tuple[str, ...]) -> None:
     """Read every device once, now, and show the values. Sends nothing."""
     _configure_log(verbose=False)
@@ -131,7 +111,7 @@ def read(path: Path, as_json: bool, names: tuple[str, ...]) -> None:
 @_config
 @_json
 @click.option("--running", is_flag=True, help="End with exit code 1 unless an agent is running.")
-@_friendly
+@friendly
 def status(path: Path, as_json: bool, running: bool) -> None:
     """Show the buffer, and what the agent last said of itself."""
     settings = load_settings(path)
@@ -156,25 +136,27 @@ def status(path: Path, as_json: bool, running: bool) -> None:
 def _buffer_table(settings: EdgeSettings, stats: BufferStats) -> Table:
     table = Table(title="Buffer", show_header=False)
     table.add_row("file", str(settings.buffer_path))
-    table.add_row("waiting for confirmation", f"{_count(stats.batches, 'batch')}, {_count(stats.readings, 'reading')}")
+    table.add_row(
+        "waiting for confirmation", f"{counted(stats.batches, 'batch')}, {counted(stats.readings, 'reading')}"
+    )
     table.add_row("size", f"{stats.payload_bytes / 2**20:.1f} of {settings.buffer_limits.max_bytes / 2**20:.0f} MiB")
-    table.add_row("oldest", _time(stats.oldest_ms))
-    table.add_row("set aside by the gateway", _count(stats.set_aside_batches, "batch"))
-    table.add_row("dropped", f"{_count(stats.dropped_batches, 'batch')}, {_count(stats.dropped_readings, 'reading')}")
+    table.add_row("oldest", moment(stats.oldest_ms))
+    table.add_row("set aside by the gateway", counted(stats.set_aside_batches, "batch"))
+    table.add_row("dropped", f"{counted(stats.dropped_batches, 'batch')}, {counted(stats.dropped_readings, 'reading')}")
     return table
 
 
 def _print_agent(console: Console, document: dict[str, Any]) -> None:
-    table = Table(title=f"What the agent said at {_time(document['at'])}")
+    table = Table(title=f"What the agent said at {moment(document['at'])}")
     for heading in ("device", "last seen", "polls", "errors", "last error"):
         table.add_column(heading)
     for name, device in document["devices"].items():
         errors = ", ".join(f"{kind} {count}" for kind, count in device["errors"].items()) or "none"
         last_error = escape(device["last_error"])
-        table.add_row(name, _time(device["last_seen_at"]), str(device["polls"]), errors, last_error)
+        table.add_row(name, moment(device["last_seen_at"]), str(device["polls"]), errors, last_error)
     console.print(table)
     receipt = document["gateway"]["last_receipt"]
-    console.print(f"Last receipt: {_time(receipt['at']) + ', ' + receipt['status'] if receipt else 'none yet'}")
+    console.print(f"Last receipt: {moment(receipt['at']) + ', ' + receipt['status'] if receipt else 'none yet'}")
     for problem in document["problems"]:
         console.print(f"[red]Problem:[/red] {escape(problem)}")
 
@@ -267,22 +249,13 @@ def _bus_lines(settings: EdgeSettings) -> list[str]:
         own = [device for device in settings.devices if device.section.bus == bus.id]
         share = sum(_cycle_s(device) / device.section.every_s for device in own)
         warning = "" if share < 0.8 else " [red]Too much: read less often, fewer points, or use a second bus.[/red]"
-        text = f"Bus {bus.id} ({bus.driver}, {escape(str(line_of(bus)))}): {_count(len(own), 'device')}"
+        text = f"Bus {bus.id} ({bus.driver}, {escape(str(line_of(bus)))}): {counted(len(own), 'device')}"
         lines.append(f"{text}, busy about {share:.1%} of the time.{warning}")
     return lines
 
 
 def _cycle_s(device: ConfiguredDevice) -> float:
     return cycle_s(plan_reads(device.registers, device.profile.timing), device.profile.timing)
-
-
-def _count(number: int, noun: str) -> str:
-    plural = noun + ("es" if noun.endswith("ch") else "s")
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
-def _time(at_ms: int | None) -> str:
-    return "never" if at_ms is None else clock.from_ms(at_ms).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _configure_log(*, verbose: bool) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,9 @@ class Health:
         }
 
 
-def versions() -> dict[str, str]:
-    """Of what runs here."""
+@cache
+def versions() -> Mapping[str, str]:
+    """Of what runs here; looked up once, for that reads files and the status is renewed all the time."""
     try:
         own = version("tanmai")
     except PackageNotFoundError:  # run from a source tree that was never installed

@@ -22,7 +22,7 @@ from collectors.profile import MeterProfile, RegisterSpec, load_profiles, shippe
 from collectors.strict_yaml import Document, build, parse
 from edge_agent.buffer import BufferLimits
 from edge_agent.publisher import Connection
-from edge_agent.settings_checks import CHECKS, Tree, text_of
+from edge_agent.settings_checks import BUS_CHECKS, CHECKS, Tree, text_of
 
 _DAY_MS = 86_400_000
 _MIB = 1024 * 1024
@@ -79,6 +79,11 @@ class _File:
 
 
 @dataclass(frozen=True, slots=True)
+class _OneBus:
+    buses: tuple[Bus, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfiguredDevice:
     """A device with everything looked up."""
 
@@ -107,6 +112,7 @@ class EdgeSettings:
     buffer_path: Path
     buffer_limits: BufferLimits
     directory: Path  # of the file; relative paths start here
+    profiles: Mapping[str, MeterProfile]  # all that are known, by id
 
     @property
     def status_path(self) -> Path:
@@ -135,10 +141,30 @@ def load_settings(path: Path) -> EdgeSettings:
         resend_after_ms=round(file.gateway.resend_after_s * 1000),
     )
     devices = tuple(_configured(device, profiles[device.profile]) for device in file.devices)
-    buffer_path = path.parent / file.buffer.path
     return EdgeSettings(
-        file.agent, file.gateway, file.batch, file.buses, devices, buffer_path, limits, path.parent.absolute()
+        file.agent,
+        file.gateway,
+        file.batch,
+        file.buses,
+        devices,
+        path.parent / file.buffer.path,
+        limits,
+        path.parent.absolute(),
+        profiles,
     )
+
+
+def read_bus(text: str) -> Bus:
+    """A bus as it would stand in the file, `{id: bus-1, driver: modbus-rtu, path: …}`; raises ConfigurationError."""
+    document = parse(f"buses:\n- {text}", "--bus")
+    problems: list[Problem] = []
+    shape = build(document, _OneBus, problems)
+    tree = Tree(document, {})
+    for check in BUS_CHECKS:
+        problems.extend(problem for problem in check(tree) if not _known(problem, problems))
+    if shape is None or problems:
+        raise ConfigurationError(problems)
+    return shape.buses[0]
 
 
 def connection_of(settings: EdgeSettings, environment: Mapping[str, str] = os.environ) -> Connection:

@@ -94,10 +94,13 @@ def _ids(tree: Tree) -> Iterator[Problem]:
                 yield tree.document.problem(path, f"{text} is used {seen[text]} times; ids must differ")
 
 
-def _buses(tree: Tree) -> Iterator[Problem]:
+def _drivers(tree: Tree) -> Iterator[Problem]:
     for path, text in tree.texts("buses", "driver"):
         if text not in DRIVERS:
             yield tree.document.problem(path, f"there is no driver {text}; known are {', '.join(DRIVERS)}")
+
+
+def _buses(tree: Tree) -> Iterator[Problem]:
     known = [text for _, text in tree.texts("buses", "id")]
     used = set()
     for path, text in tree.texts("devices", "bus"):
@@ -195,12 +198,6 @@ def _place_of(entry: Mapping[str, Any], kind: DriverKind) -> str | None:
     return f"{text_of(entry.get('host')) or DEFAULT_HOST}:{text_of(entry.get('port')) or DEFAULT_PORT}"
 
 
-CHECKS: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
-    _ids,
-    _ranges,
-    _buses,
-    _lines,
-    _devices,
-    _gateway,
-    _not_empty,
-)
+Check = Callable[[Tree], Iterator[Problem]]
+BUS_CHECKS: tuple[Check, ...] = (_ids, _ranges, _drivers, _lines)  # what can be said of buses alone
+CHECKS: tuple[Check, ...] = (*BUS_CHECKS, _buses, _devices, _gateway, _not_empty)

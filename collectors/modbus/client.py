@@ -48,6 +48,10 @@ EXCEPTIONS = {
 _FRAMERS = {"socket": FramerType.SOCKET, "rtu": FramerType.RTU, "ascii": FramerType.ASCII}
 
 
+class NoConnection(Unreachable):
+    """The line itself cannot be opened: no unit on it can be asked."""
+
+
 class _ConnectionLost(Unreachable):
     """The other side closed the connection."""
 
@@ -107,7 +111,7 @@ class ModbusClient:
         if self._client.connected:
             return True
         if not self._client.connect():
-            raise Unreachable(f"no connection to {self.line} for unit {unit}; {self.line.how_to_mend}")
+            raise NoConnection(f"no connection to {self.line} for unit {unit}; {self.line.how_to_mend}")
         return False
 
     def _ask(self, unit: int, block: ReadBlock, limits: TimingLimits) -> list[int]:

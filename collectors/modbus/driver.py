@@ -21,7 +21,7 @@ from collectors.reading import Quality, Reading
 
 MAX_UNANSWERED = 2
 _REFUSED_BLOCK = frozenset({2, 3})  # illegal data address, illegal data value: the meter dislikes the range
-_NOBODY_THERE = frozenset({10, 11})  # a gateway's way to say that the unit did not answer
+NOBODY_THERE = frozenset({10, 11})  # a gateway's way to say that the unit did not answer
 
 
 class ModbusDriver:
@@ -104,4 +104,4 @@ def _error(device: PolledDevice, block: ReadBlock, error: InstrumentError) -> Po
 
 
 def _is_silence(error: InstrumentError) -> bool:
-    return isinstance(error, Unreachable) or (isinstance(error, ExceptionReply) and error.code in _NOBODY_THERE)
+    return isinstance(error, Unreachable) or (isinstance(error, ExceptionReply) and error.code in NOBODY_THERE)

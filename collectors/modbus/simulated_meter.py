@@ -4,7 +4,8 @@ Used by the demo and by tests. Values are asked for at the moment of the request
 what stands behind `value_at`. The server runs in a thread of its own; faults can be switched on while it runs.
 
 What stays true:
-- A register nobody listed is answered with exception 2, or with 0 inside the meter's range if it `answers_gaps`.
+- A register nobody listed is answered with exception 2, or with 0 inside the meter's range if it `answers_gaps`. The
+  identification register is listed.
 - A unit that is not there is answered with exception 11, as a gateway does.
 - `stop` returns when the port is free and the thread has ended.
 """
@@ -26,7 +27,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from collectors.errors import ConfigurationError
 from collectors.modbus.decode import encode
-from collectors.profile import MeterProfile, RegisterSpec
+from collectors.profile import MeterProfile
 
 ValueAt = Callable[[str], float | None]  # point -> value now, canonical unit; None = not available
 
@@ -145,27 +146,41 @@ def _device(unit: int, meter: SimulatedMeter) -> SimDevice:
     ) -> ExcCodes | None:
         if written is not None or function_code not in by_function:
             return ExcCodes.ILLEGAL_FUNCTION
+        end = start + len(registers)
         for spec in by_function[function_code]:
             if spec.address < address + count and address < spec.end:
                 offset = spec.address - start
                 registers[offset : offset + spec.words] = encode(meter.value_at(spec.point), spec)
+        identify = meter.profile.identify
+        if identify is not None and identify.function_code == function_code and identify.address in range(start, end):
+            registers[identify.address - start] = identify.is_one_of[0]
         return None
 
-    holding, inputs = (_data(by_function[code], meter.answers_gaps) for code in (3, 4))
+    holding, inputs = (_data(spans, meter.answers_gaps) for spans in _spans(meter.profile))
     bits = [SimData(0, values=[False] * 16, datatype=DataType.BITS)]
     return SimDevice(unit, simdata=(list(bits), list(bits), holding, inputs), action=answer)
 
 
-def _data(specs: list[RegisterSpec], answers_gaps: bool) -> list[SimData]:
+def _spans(profile: MeterProfile) -> tuple[list[list[int]], list[list[int]]]:
+    """First and after-last address of everything the meter has, as holding and as input registers."""
+    spans: dict[int, list[list[int]]] = {3: [], 4: []}
+    for spec in profile.registers:
+        spans[spec.function_code].append([spec.address, spec.end])
+    if profile.identify is not None:
+        spans[profile.identify.function_code].append([profile.identify.address, profile.identify.address + 1])
+    return sorted(spans[3]), sorted(spans[4])
+
+
+def _data(spans: list[list[int]], answers_gaps: bool) -> list[SimData]:
     """The registers that exist; their values are filled in when they are asked for."""
-    if not specs:
+    if not spans:
         return [SimData(0, datatype=DataType.INVALID)]
     runs: list[list[int]] = []
-    for spec in specs:
-        if runs and (answers_gaps or spec.address <= runs[-1][1]):
-            runs[-1][1] = max(runs[-1][1], spec.end)
+    for first, end in spans:
+        if runs and (answers_gaps or first <= runs[-1][1]):
+            runs[-1][1] = max(runs[-1][1], end)
         else:
-            runs.append([spec.address, spec.end])
+            runs.append([first, end])
     return [SimData(start, values=[0] * (end - start), datatype=DataType.REGISTERS) for start, end in runs]
 
 
