@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from gateway.accounts.periods import months_after
 from gateway.carbon.activities import ACTIVITIES
+from gateway.carbon.units import read_unit
 from gateway.registry.model import Enterprise
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository
@@ -221,4 +222,7 @@ def _units_of(enterprise: Enterprise, kind: str, subject: str) -> tuple[str, ...
         )
     if not source.records:
         raise _Wrong(kind, f"{subject} is fed by meters; by records come {', '.join(by_records) or 'none'}")
-    return ACTIVITIES[source.activity].units
+    # Records of one day are summed: m3 and Nm3 cannot be, so a source takes those that go with its own unit.
+    known = ACTIVITIES[source.activity].units
+    own = read_unit(source.unit if source.unit in known else known[0])
+    return tuple(unit for unit in known if read_unit(unit).dimensions == own.dimensions)

@@ -3,7 +3,7 @@
 What stays true: an activity depends only on the readings between the last one before its day and the first one after
 it (their digest goes into the entry), or on the records that cover its day. A day without any reading or record has
 no activity: it is a hole in the account, not a zero. Records are spread evenly over their days in whole millionths,
-so their days add up to the record exactly.
+so their days add up to the record exactly; records of one day in several units are summed in the finest of them.
 
 Limits: memory is bounded by SPAN_DAYS of one source's points, or by what is read ahead.
 """
@@ -24,6 +24,7 @@ from gateway.carbon.calendar import day_start_ms
 from gateway.carbon.emission import round_half_even
 from gateway.carbon.evidence import combined_digest, digest_of_readings
 from gateway.carbon.model import Activity
+from gateway.carbon.units import convert, read_unit
 from gateway.registry.model import Enterprise, Park, Point, Registry, Source
 from gateway.scheduler.series import PointSeries, SeriesSource, Stretch
 from gateway.store.records_repository import ActivityRecord, RecordsRepository
@@ -158,13 +159,14 @@ class ActivitySource:
             own = [record for record in records if record.start_day <= day < record.end_day]
             if not own:
                 continue
+            unit = finest_unit(record.unit for record in own)
             yield activity_of(
                 enterprise,
                 park,
                 source,
                 day,
-                amount_u=sum(share_of_day(record, day) for record in own),
-                unit=own[0].unit,
+                amount_u=sum(share_of_day(record, day) * times_finer(record.unit, unit) for record in own),
+                unit=unit,
                 coverage_ppm=PPM,
                 estimated_ppm=0,
                 digest=combined_digest((one.record_id, one.content_hash) for one in own),
@@ -227,6 +229,19 @@ def share_of_day(record: ActivityRecord, day: date) -> int:
     count = (record.end_day - record.start_day).days
     place = (day - record.start_day).days
     return record.amount_u * (place + 1) // count - record.amount_u * place // count
+
+
+def finest_unit(units: Iterable[str]) -> str:
+    """The smallest of some units of one dimension: amounts in the others are whole multiples of it."""
+    return min(units, key=lambda unit: read_unit(unit).scale)
+
+
+def times_finer(unit: str, finest: str) -> int:
+    """How many of the finest unit one unit is; ValueError if that is no whole number."""
+    times = convert(Fraction(1), unit, finest)
+    if times.denominator != 1:
+        raise ValueError(f"1 {unit} is {times} {finest}: no whole number")
+    return int(times)
 
 
 def consecutive_spans(days: Iterable[date]) -> Iterator[list[date]]:

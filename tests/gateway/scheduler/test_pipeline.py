@@ -201,6 +201,15 @@ def test_records_are_booked_day_by_day_and_sum_to_the_record(plant: Plant) -> No
     }
 
 
+def test_records_of_one_day_in_tonnes_and_kilograms_are_summed_as_what_they_are(plant: Plant) -> None:
+    base = {"source": "billets", "from": "2026-10-01", "to": "2026-10-03"}
+    records = [base | {"id": "a", "amount": 100, "unit": "t"}, base | {"id": "b", "amount": 500, "unit": "kg"}]
+    plant.house.operations.call("records_import", enterprise=PLANT, records=records)
+    plant.roll_up("2026-10-10 00:00")
+    booked = [entry.draft for entry in LedgerRepository(plant.house.engine).chain(PLANT)]
+    assert [(draft.amount_u, draft.unit) for draft in booked] == [(50_250_000_000, "kg")] * 2
+
+
 def test_a_counter_that_rolls_over_is_booked_through_and_named(plant: Plant) -> None:
     readings = [(one[0], one[1] % 1_000_000) for one in steady("2026-10-05 00:00", 24, 999_000.0, 100.0)]
     plant.put("gas", "volume", readings)
