@@ -24,6 +24,7 @@ DAY_MS = 24 * HOUR_MS
 MERGE_GAP_MS = 2 * DAY_MS
 SPAN_MS = 31 * DAY_MS  # the longest window
 MAX_POINTS = 2_000  # of one window
+MAX_POINT_DAYS = 4_000  # of one window, both multiplied: 6 million readings if there is one a minute
 
 # Whole days: a run longer than this starts and ends on a UTC day, so that more points share a window.
 ALIGN_FROM_MS = DAY_MS
@@ -44,14 +45,19 @@ def windows_of(dirty: DirtyHours) -> list[Window]:
     for point_id, start_ms, end_ms in _runs(dirty.point_id, dirty.hour_ms):
         for span in _spans(start_ms, end_ms):
             shared.setdefault(span, []).append(point_id)
-    windows = []
+    windows: list[Window] = []
     for (start_ms, end_ms), point_ids in sorted(shared.items()):
         ordered = sorted(set(point_ids))
-        windows += [
-            Window(tuple(ordered[first : first + MAX_POINTS]), start_ms, end_ms)
-            for first in range(0, len(ordered), MAX_POINTS)
-        ]
+        for first in range(0, len(ordered), MAX_POINTS):
+            windows += _bounded(tuple(ordered[first : first + MAX_POINTS]), start_ms, end_ms)
     return windows
+
+
+def _bounded(point_ids: tuple[int, ...], start_ms: int, end_ms: int) -> Iterator[Window]:
+    """A span cut so short that a window's readings fit in memory: many points are worked through day by day."""
+    span_ms = max(MAX_POINT_DAYS // len(point_ids), 1) * DAY_MS
+    for first_ms in range(start_ms, end_ms, span_ms):
+        yield Window(point_ids, first_ms, min(first_ms + span_ms, end_ms))
 
 
 def _runs(point_id: Int32s, hour_ms: Int64s) -> Iterator[tuple[int, int, int]]:

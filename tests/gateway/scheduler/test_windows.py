@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from collectors.clock import HOUR_MS
 from gateway.carbon.usage import REACH
-from gateway.scheduler.windows import SPAN_MS, Reach, Window, difference, windows_of
+from gateway.scheduler.windows import DAY_MS, MAX_POINT_DAYS, SPAN_MS, Reach, Window, difference, windows_of
 from gateway.store.timeseries import DirtyHours, ReadingColumns, UsageColumns
 
 START_MS = 1_700_000_000_000 // HOUR_MS * HOUR_MS
@@ -59,6 +59,17 @@ def test_every_dirty_hour_is_in_a_window_of_its_point(pairs: set[tuple[int, int]
 def test_no_window_names_a_point_that_is_clean(pairs: set[tuple[int, int]]) -> None:
     touched = {point for point, _ in pairs}
     assert {point for window in windows_of(dirty(pairs)) for point in window.point_ids} == touched
+
+
+def test_a_backlog_of_a_whole_park_is_worked_through_in_windows_that_fit_in_memory() -> None:
+    days = 31
+    windows = windows_of(dirty({(point, hour) for point in range(1, 401) for hour in range(24 * days)}))
+    sizes = [len(window.point_ids) * (window.end_ms - window.start_ms) / DAY_MS for window in windows]
+    assert max(sizes) <= MAX_POINT_DAYS < 400 * days
+    covered = {
+        (point, at) for one in windows for point in one.point_ids for at in range(one.start_ms, one.end_ms, HOUR_MS)
+    }
+    assert len(covered) >= 400 * 24 * days
 
 
 def test_one_late_reading_costs_one_hour_and_live_polling_one_window() -> None:
