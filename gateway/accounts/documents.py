@@ -72,6 +72,15 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     signature: str = ""  # of a closed month: JWS with detached payload
 
 
+class SignedStatement(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed month's statement with its signature, in the form that any JOSE library checks."""
+
+    enterprise: str
+    period: str
+    version: int
+    jws: str  # RFC 7515, compact; its payload is the statement's stored text, whose SHA-256 is its hash
+
+
 # --- rating ---------------------------------------------------------------------------------------------------------
 
 

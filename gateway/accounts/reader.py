@@ -23,6 +23,7 @@ from gateway.accounts.documents import (
     EntryDocument,
     FindingDocument,
     RatingDocument,
+    SignedStatement,
     StatementDocument,
     statement_document,
 )
@@ -79,6 +80,12 @@ class AccountReader:
             if kept is not None or version is not None:
                 return kept
         return self._summed(enterprise, period, now_ms)
+
+    def signed_statement(
+        self, enterprise: str, period: Period, *, version: int | None = None
+    ) -> SignedStatement | None:
+        """A month's closed statement with its signature; None for a version that is not there or not closed."""
+        return stored.signed_statement_of_month(self._engine, enterprise, period.text, version)
 
     def rating(self, enterprise: str, period: Period, *, version: int | None = None) -> RatingDocument | None:
         """The rating of a month; None where there is none."""

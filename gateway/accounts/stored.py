@@ -21,12 +21,14 @@ from gateway.accounts.documents import (
     EntryDocument,
     FindingDocument,
     RatingDocument,
+    SignedStatement,
     StatementDocument,
     entry_document,
     instant,
     rating_from,
     statement_from,
 )
+from gateway.signing import attached
 from gateway.store.database import reading
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.schema import changes, findings, ledger_entries, ratings, statements
@@ -60,12 +62,28 @@ class EntryFilter:
 
 def statement_of_month(engine: Engine, enterprise: str, month: str, version: int | None) -> StatementDocument | None:
     """A month's stored statement: the newest version, or the one asked for."""
+    row = _row_of_month(engine, enterprise, month, version)
+    return None if row is None else _statement(row)
+
+
+def signed_statement_of_month(
+    engine: Engine, enterprise: str, month: str, version: int | None
+) -> SignedStatement | None:
+    """A closed version of a month's statement with its signature; None if that version is not there or not closed."""
+    row = _row_of_month(engine, enterprise, month, version)
+    if row is None or not row.signature:
+        return None
+    jws = attached(row.body, row.signature)
+    return SignedStatement(enterprise=enterprise, period=month, version=row.version, jws=jws)
+
+
+def _row_of_month(engine: Engine, enterprise: str, month: str, version: int | None) -> Row[Any] | None:
+    """The newest version's row, or that of the version asked for."""
     query = select(statements).where(statements.c.enterprise == enterprise, statements.c.period == month)
     if version is not None:
         query = query.where(statements.c.version == version)
     with reading(engine) as connection:
-        row = connection.execute(query.order_by(statements.c.version.desc()).limit(1)).one_or_none()
-    return None if row is None else _statement(row)
+        return connection.execute(query.order_by(statements.c.version.desc()).limit(1)).one_or_none()
 
 
 def statements_of_month(engine: Engine, enterprises: Iterable[str], month: str) -> dict[str, StatementDocument]:

@@ -8,7 +8,13 @@ import msgspec
 from flask import Blueprint
 
 from gateway.accounts.devices import HealthDocument
-from gateway.accounts.documents import EntryDocument, FindingDocument, RatingDocument, StatementDocument
+from gateway.accounts.documents import (
+    EntryDocument,
+    FindingDocument,
+    RatingDocument,
+    SignedStatement,
+    StatementDocument,
+)
 from gateway.accounts.registered import EnterpriseDocument, EnterpriseItem, enterprise_document, enterprise_item
 from gateway.accounts.series import ReadingsDocument, UsageDocument
 from gateway.api import paging
@@ -96,6 +102,18 @@ def show_account(enterprise: str, query: VersionQuery) -> StatementDocument:
     if statement is None:
         raise ApiProblem(404, "unknown-version", f"{period.text} has no version {query.version}.")
     return statement
+
+
+@blueprint.get("/<enterprise>/account/signed")
+@allowed(*READERS)
+@SPEC.validate(resp=answers(SignedStatement), tags=TAGS)
+def show_signed_account(enterprise: str, query: VersionQuery) -> SignedStatement:
+    """A closed month's statement as a JWS (RFC 7515) with its text in it, to be checked with the published key."""
+    known, period = enterprise_or_404(enterprise), period_of(query.period)
+    signed = parts().reader.signed_statement(known.id, period, version=query.version)
+    if signed is None:
+        raise ApiProblem(404, "not-closed", f"Only closed months are signed; no such version of {period.text} is.")
+    return signed
 
 
 @blueprint.get("/<enterprise>/rating")

@@ -198,6 +198,7 @@ class SeededPark:
     reader: AccountReader
     app: Flask
     tokens: dict[str, str]  # role, or role of a second subject -> token
+    signer: Signer
     operations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # as they were called
 
     def client(self) -> FlaskClient:
@@ -266,7 +267,7 @@ def build_park(directory: Path, *, with_past: bool) -> SeededPark:
         is_control_token=lambda token: token == CONTROL_TOKEN,
         clock=lambda: NOW_MS,
     )
-    park = SeededPark(engine, timeseries, registrar.snapshot(), reader, create_app(parts), tokens, called)
+    park = SeededPark(engine, timeseries, registrar.snapshot(), reader, create_app(parts), tokens, signer, called)
     if with_past:
         _seed(park)
         DailyRoots(engine, signer).make(NOW_MS + 48 * HOUR_MS)
@@ -475,7 +476,7 @@ def _publish(park: SeededPark, enterprise_id: str, month: str) -> None:
     store.put_open(enterprise_id, month, 1, body_of(statement_document(statement, 1, "open")), NOW_MS)
     if month == "2026-09":
         body = body_of(statement_document(statement, 1, "closed"))
-        store.freeze(enterprise_id, month, 1, body, "c2lnbmF0dXJlIG9mIGEgdGVzdA==", NOW_MS)
+        store.freeze(enterprise_id, month, 1, body, park.signer.sign("tanmai-statement", body), NOW_MS)
     product, daily, value = OUTPUT.get(enterprise_id, ("", 0.0, 0.0))
     unit = enterprise.products[0].unit
     output = (

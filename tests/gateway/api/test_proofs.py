@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -56,6 +58,29 @@ def test_a_root_is_shown_to_have_grown_from_an_earlier_one(seeded_park: SeededPa
     for later, earlier in ((days[0], days[-1]), (days[0], "2020-01-01"), ("2199-01-01", days[0])):
         response = seeded_park.get(f"/api/v1/roots/{later}/growth?since={earlier}", "park")
         assert response.status_code == 404 and response.json["type"].endswith("unknown-root")
+
+
+def test_a_closed_statement_is_checked_with_the_published_key_alone(seeded_park: SeededPark) -> None:
+    path = f"/api/v1/enterprises/{STEEL}/account"
+    key = load_pem_public_key(seeded_park.get("/.well-known/tanmai-signing-key.pem", None).data)
+    signed = seeded_park.get(f"{path}/signed?period=2026-09", "platform").json
+    header, payload, value = signed["jws"].split(".")
+    assert isinstance(key, Ed25519PublicKey)
+    key.verify(opened(value), f"{header}.{payload}".encode())  # raises if it is wrong
+    served = seeded_park.get(f"{path}?period=2026-09", "platform").json
+    assert hashlib.sha256(opened(payload)).hexdigest() == served["hash"]
+    assert json.loads(opened(payload)) == {**served, "hash": "", "signature": ""}
+    assert served["signature"] == f"{header}..{value}"
+
+
+@pytest.mark.parametrize("query", ["period=2026-10", "period=2026-09&version=9", "period=2026"])
+def test_what_is_not_closed_is_not_signed(seeded_park: SeededPark, query: str) -> None:
+    response = seeded_park.get(f"/api/v1/enterprises/{STEEL}/account/signed?{query}", "platform")
+    assert response.status_code == 404 and response.json["type"].endswith("not-closed")
+
+
+def opened(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def test_the_public_key_is_for_everybody(seeded_park: SeededPark) -> None:

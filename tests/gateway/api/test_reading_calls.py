@@ -18,6 +18,7 @@ READING_CALLS = (
     "/api/v1/enterprises",
     ENTERPRISE,
     f"{ENTERPRISE}/account?period=2026-10",
+    f"{ENTERPRISE}/account/signed?period=2026-09",
     f"{ENTERPRISE}/rating?period=2026-10",
     f"{ENTERPRISE}/entries?period=2026-10",
     f"{ENTERPRISE}/findings",
