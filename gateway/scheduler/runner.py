@@ -4,13 +4,15 @@ What stays true:
 - A job that was missed, late or run twice does no harm: it works off what is due by then, and that is stored.
 - Nothing is skipped by misfire grace (APScheduler's default of one second would), and nothing piles up: missed runs
   of one job become one.
-- Of several schedulers on one database only the holder of the lease works; the lease's fencing number grows with
-  each change of holder.
+- Of several schedulers on one database only the holder of the lease works. It is renewed in a thread of its own, so a
+  job may take as long as it takes and a killed leader is still replaced within LEASE_TTL_MS. The lease's fencing number
+  grows with each change of holder.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -27,7 +29,8 @@ from gateway.store.job_runs_repository import JobRunsRepository
 from gateway.store.lease_repository import LeaseRepository
 
 LEASE = "scheduler"
-LEASE_TTL_MS = 10 * 60 * 1000  # longer than any job is expected to run; a dead leader is replaced after this
+LEASE_TTL_MS = 60_000  # a leader that was killed is replaced after this, by its own restart as well as by another
+RENEW_EVERY_S = 15.0  # beside the jobs, so that a long one keeps the lease
 
 log = structlog.get_logger(__name__)
 
@@ -57,13 +60,17 @@ class Runner:
     ) -> Runner:
         scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(max_workers=1)},  # one job at a time: they share the work lists
+            executors={
+                "default": ThreadPoolExecutor(max_workers=1),  # one job at a time: they share the work lists
+                LEASE: ThreadPoolExecutor(max_workers=1),
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         return cls(context, leases, runs, stats, holder, scheduler)
 
     def start(self) -> None:
         """Run every job once at once, so that downtime is caught up, and then at its interval."""
+        self.scheduler.add_job(self.renew, "interval", id=LEASE, seconds=RENEW_EVERY_S, executor=LEASE)
         for job in JOBS:
             self.scheduler.add_job(
                 self.run,
@@ -79,6 +86,11 @@ class Runner:
         """Wait for the job that is running, then give the lease to others."""
         self.scheduler.shutdown(wait=True)
         self.leases.release(LEASE, self.holder)
+
+    def renew(self) -> None:
+        """Keep the lease, or take it if it is free. Never raises: the jobs say what is wrong with the database."""
+        with suppress(StoreUnavailable):
+            self.leases.acquire(LEASE, self.holder, now_ms(), LEASE_TTL_MS)
 
     def run(self, job: Job) -> None:
         """One run of one job, if this process holds the lease. Never raises: the next run is the retry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -60,7 +61,7 @@ def test_no_run_is_skipped_for_being_late(runner_of: RunnerOf) -> None:
     runner.start()
     try:
         jobs = runner.scheduler.get_jobs()
-        assert {job.id for job in jobs} == {job.name for job in JOBS}
+        assert {job.id for job in jobs} == {job.name for job in JOBS} | {LEASE}
         assert all(job.misfire_grace_time is None and job.coalesce and job.max_instances == 1 for job in jobs)
     finally:
         runner.stop()
@@ -86,6 +87,34 @@ def test_a_dead_leader_is_replaced_when_its_lease_has_run_out(plant: Plant, runn
     assert done == [1]
     fence = leases.acquire(LEASE, "alive", now_ms(), LEASE_TTL_MS)
     assert first is not None and fence is not None and fence > first
+
+
+def test_a_job_that_outlasts_the_lease_keeps_it(
+    plant: Plant, runner_of: RunnerOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is short, so that a killed leader is soon replaced; the renewal makes up for that."""
+    leases, runner = LeaseRepository(plant.house.engine), runner_of("busy")
+    started, end = threading.Event(), threading.Event()
+
+    def work(*_: object) -> dict[str, int]:
+        started.set()
+        end.wait(20)
+        return {}
+
+    monkeypatch.setattr("gateway.scheduler.runner.LEASE_TTL_MS", 1_000)
+    monkeypatch.setattr("gateway.scheduler.runner.RENEW_EVERY_S", 0.2)
+    monkeypatch.setattr("gateway.scheduler.runner.JOBS", (Job("long", lambda _: 60.0, work),))
+    runner.start()
+    try:
+        assert started.wait(10)
+        until_s = time.monotonic() + 2.5
+        while time.monotonic() < until_s:
+            assert leases.acquire(LEASE, "other", now_ms(), 1_000) is None
+            time.sleep(0.05)
+    finally:
+        end.set()
+        runner.stop()
+    assert leases.acquire(LEASE, "other", now_ms(), 1_000) is not None
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("the store is away"), RuntimeError("a defect")])
