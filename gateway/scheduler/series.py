@@ -28,10 +28,18 @@ class PointSeries:
     readings: ReadingColumns  # by time, with the last one before the stretch and the first one after it
 
     def around(self, start_ms: int, end_ms: int) -> ReadingColumns:
-        """The readings of a part of the stretch with the last one before it and the first one after it."""
+        """The readings of a part of the stretch with the last one before it and the first one after it.
+
+        A part that lies before or after all readings has none: no step reaches into it, and what is read between it
+        and them later changes nothing in it.
+        """
         at_ms = self.readings.at_ms
-        first = max(int(np.searchsorted(at_ms, start_ms, "left")) - 1, 0)
-        end = int(np.searchsorted(at_ms, end_ms, "left")) + 1
+        first = int(np.searchsorted(at_ms, start_ms, "left"))
+        end = int(np.searchsorted(at_ms, end_ms, "left"))
+        if 0 < first < at_ms.size:
+            first -= 1
+        if end > 0:
+            end += 1
         return take_readings(self.readings, slice(first, end))
 
 
