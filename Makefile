@@ -12,7 +12,7 @@ DASHBOARD := gateway/dashboard
 # One file, one worker, one server: tests that share a real server say so with the xdist_group mark.
 PYTEST_WORKERS ?= 2
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check bench sim lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,6 +36,9 @@ check: .stamps/dev .stamps/package ## style, format and types
 
 bench: .stamps/gateway .stamps/package ## measure each part beside its limit; ONLY=rollup for one row, ARGS=--help for sizes
 	@$(BIN)/python -m bench.run $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+sim: .stamps/dev .stamps/package ## the story of one simulated world: make sim SEED=17; what held, or what broke
+	@$(BIN)/python -m tests.simulation $(or $(SEED),0)
 
 lock: .venv/pyvenv.cfg ## choose newest versions and write requirements/ and the dashboard's lock anew
 	@sh scripts/lock.sh
