@@ -10,17 +10,20 @@ import http.client
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from bench.figure import Figure, Target, figure_of, median_of, percentile
-from bench.plant import DAY_MS, ROLLED_UP_MS, a_day, open_house, rolled_up_plants
+from bench.plant import ROLLED_UP_MS, a_day, open_house, rolled_up_plants
 from bench.processes import BenchFailed, served
 from bench.scale import Bench
 from collectors.clock import monotonic_s
 from gateway.accounts.documents import body_of, rating_from, statement_from
+from gateway.store import schema
+from gateway.store.canonical_json import sha256_of
 from gateway.store.columns import take_readings
 from gateway.store.database import writing
 from gateway.store.statements_repository import StatementsRepository
@@ -73,14 +76,16 @@ def _copy_statement(house: House) -> None:
     if newest is None or rated is None:
         raise BenchFailed("the roll-up made no statement to copy")
     statement, rating = statement_from(newest.body), rating_from(rated.body)
+    statements, ratings = [], []
+    for enterprise in house.registry().enterprises:
+        for month in MONTHS:
+            body = body_of(msgspec.structs.replace(statement, enterprise=enterprise, period=month))
+            statements.append(replace(newest, enterprise=enterprise, period=month, body=body, hash=sha256_of(body)))
+            body = body_of(msgspec.structs.replace(rating, enterprise=enterprise, period=month))
+            ratings.append(replace(rated, enterprise=enterprise, period=month, body=body))
     with writing(house.engine) as connection:
-        copies = StatementsRepository(connection)
-        for enterprise in house.registry().enterprises:
-            for month in MONTHS:
-                own = msgspec.structs.replace(statement, enterprise=enterprise, period=month)
-                copies.put_open(enterprise, month, 1, body_of(own), DAY_MS)
-                graded = msgspec.structs.replace(rating, enterprise=enterprise, period=month)
-                copies.put_rating(enterprise, month, 1, rated.colour, body_of(graded), DAY_MS)
+        connection.execute(schema.statements.insert(), [asdict(one) for one in statements])
+        connection.execute(schema.ratings.insert(), [asdict(one) for one in ratings])
 
 
 def _pulled_s(port: int, token: str, expected: int) -> list[float]:
