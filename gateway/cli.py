@@ -149,6 +149,15 @@ def ingest_set_aside(enterprise: str | None, limit: int, after: int, entry: int 
     printing.set_aside(out, _call("set_aside_list", enterprise=enterprise, limit=limit, after=after))
 
 
+@ingest.command("accept-again")
+@click.option("--enterprise", help="Only this enterprise.")
+def ingest_accept_again(enterprise: str | None) -> None:
+    """Take in what was set aside because a sender, device or point was not registered, and is registered now."""
+    answer = _call("set_aside_accept", enterprise=enterprise)
+    out.print(f"{answer['readings']} readings stored out of {answer['messages']} that were set aside; ", end="")
+    out.print(f"{answer['left']} stay set aside: their sender or points are not registered")
+
+
 @click.command()
 @click.option("--until", help="Take this for now: a time with zone, such as 2026-11-01T00:10:00+08:00.")
 @_json

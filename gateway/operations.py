@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from gateway.accounts.periods import Period, parse_period
 from gateway.accounts.proofs import NoRootYet
 from gateway.carbon.calendar import local_day
 from gateway.control import OperationFailed
+from gateway.ingest.again import accept_again
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
 from gateway.registry.model import Enterprise
@@ -275,6 +277,13 @@ def _set_aside_show(house: House, arguments: Arguments) -> Answer:
         return {"payload": base64.b64encode(row.payload).decode(), "encoding": "base64"}
 
 
+def _set_aside_accept(house: House, arguments: Arguments) -> Answer:
+    """Take in what was set aside for want of a registration that is there now."""
+    only = _optional(arguments, "enterprise")
+    wanted = None if only is None else _enterprise(house, only).id
+    return asdict(accept_again(house.intake, house.set_aside, wanted, now_ms()))
+
+
 OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "registry_apply": _registry_apply,
     "registry_show": _registry_show,
@@ -290,4 +299,5 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "verify": _verify,
     "set_aside_list": _set_aside_list,
     "set_aside_show": _set_aside_show,
+    "set_aside_accept": _set_aside_accept,
 }

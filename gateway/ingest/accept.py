@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -152,6 +152,8 @@ def _open(arrival: Arrival, directory: Directory, now_ms: int) -> tuple[_Case, B
                 batch = decode_telemetry(arrival.payload, arrival.sender)
             else:
                 batch = decode_batch(arrival.payload)
+            if arrival.again:
+                batch = replace(batch, batch_id=arrival.again)
             return _Case(arrival, batch.batch_id, content_hash(batch)), batch
         except WireError as error:
             failed = error.reason, str(error)

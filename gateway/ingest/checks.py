@@ -60,6 +60,8 @@ def _unknown_enterprise(arrival: Arrival, directory: Directory) -> str | None:
 def _unknown_agent(arrival: Arrival, directory: Directory) -> str | None:
     if arrival.form != "batch" or directory.has_agent(arrival.enterprise, arrival.sender):
         return None
+    if arrival.again and directory.has_device(arrival.enterprise, arrival.sender):
+        return None  # what was set aside of a device's telemetry is a batch
     return f"enterprise {arrival.enterprise} has no agent {arrival.sender!a}: add it to the registry"
 
 
@@ -81,12 +83,12 @@ READING_CHECKS: tuple[ReadingCheck, ...] = (
     ReadingCheck(
         "unknown_device",
         lambda cells, limits, now_ms: cells.point_id == UNKNOWN_DEVICE,
-        lambda limits: "the device is not in the registry: add it, then send these readings again",
+        lambda limits: "the device is not in the registry: add it, then `tanmai ingest accept-again`",
     ),
     ReadingCheck(
         "unknown_point",
         lambda cells, limits, now_ms: cells.point_id == UNKNOWN_POINT,
-        lambda limits: "the device has no such point in the registry: add it, then send these readings again",
+        lambda limits: "the device has no such point in the registry: add it, then `tanmai ingest accept-again`",
     ),
     ReadingCheck(
         "in_future",

@@ -15,6 +15,8 @@ from gateway.registry.model import Registry
 from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow, StatusRow
 from gateway.store.timeseries import TimeSeriesStore
 
+Form = Literal["batch", "telemetry"]
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -23,8 +25,9 @@ class Arrival:
     enterprise: str  # from the topic (bound to the credential by the broker) or from the token
     sender: str  # agent, or device for telemetry
     payload: bytes
-    form: Literal["batch", "telemetry"] = "batch"
+    form: Form = "batch"
     credential: str = ""  # "enterprise/sender" of the token, where the transport knows it; "" = the broker checked it
+    again: str = ""  # the batch id for what was set aside and comes in again: its own may stand for the rest of it
 
 
 class Batches(Protocol):

@@ -1,0 +1,116 @@
+"""Accept what was set aside once more, after the registry was mended.
+
+A device that is not in the registry yet, a point that was forgotten: its readings are set aside and its agent, which
+has a receipt for them, forgets them. Here they come in after all, by the way of every other message.
+
+What stays true:
+- Only what has a chance is tried: its sender is registered by now, and so is at least one of its points. What stays
+  wrong is set aside anew with its reason.
+- The id of a message accepted again is made from that of its row, so a crash between accepting and removing the row
+  costs a `duplicate`, and no reading is stored by halves or counted twice.
+
+Limits: BATCHES rows at once; a message that no decoder takes stays where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from collectors.errors import WireError
+from collectors.reading import Batch
+from collectors.wire import decode_batch
+from gateway.ingest.accept import accept_batches
+from gateway.ingest.directory import Directory
+from gateway.ingest.intake import Arrival, Form, Intake
+from gateway.ingest.telemetry import decode_telemetry
+from gateway.store.ingest_rows import SetAsideRow
+
+# What a change of the registry can mend.
+MENDABLE = ("unknown_enterprise", "unknown_agent", "unknown_device", "unknown_point")
+BATCHES = 200
+
+
+class Listed(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+class SetAside(Protocol):
+    """Rows by their id, in the order of their coming."""
+
+    def page(
+        self, *, enterprise: str | None = None, reason: str | None = None, after: int = 0, limit: int = 100
+    ) -> Sequence[Listed]: ...
+
+    def get(self, entry_id: int) -> SetAsideRow | None: ...
+
+    def remove(self, ids: Sequence[int]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What came of it."""
+
+    messages: int = 0  # rows that were accepted and are no longer set aside
+    readings: int = 0  # stored out of them
+    left: int = 0  # rows that had no chance and stay
+
+    def __add__(self, other: Again) -> Again:
+        return Again(self.messages + other.messages, self.readings + other.readings, self.left + other.left)
+
+
+def accept_again(intake: Intake, aside: SetAside, enterprise: str | None, now_ms: int) -> Again:
+    """Try everything set aside for want of a registration; None = of all enterprises. Raises StoreUnavailable."""
+    ids = sorted(_ids(aside, enterprise))  # taken down first: what is set aside anew meanwhile is not tried again
+    done = Again()
+    for first in range(0, len(ids), BATCHES):
+        done += _accept(intake, aside, ids[first : first + BATCHES], now_ms)
+    return done
+
+
+def _ids(aside: SetAside, enterprise: str | None) -> Iterator[int]:
+    for reason in MENDABLE:
+        after = 0
+        while page := aside.page(enterprise=enterprise, reason=reason, after=after, limit=BATCHES):
+            yield from (row.id for row in page)
+            after = page[-1].id
+
+
+def _accept(intake: Intake, aside: SetAside, ids: Sequence[int], now_ms: int) -> Again:
+    directory = intake.directory()
+    tried: list[int] = []
+    arrivals: list[Arrival] = []
+    for number in ids:
+        row = aside.get(number)
+        form = None if row is None else _form(row, directory)
+        if row is not None and form is not None:
+            tried.append(number)
+            arrivals.append(Arrival(row.enterprise, row.sender, row.payload, form, again=f"again-{number}"))
+    receipts = accept_batches(arrivals, intake, now_ms)
+    if tried:
+        aside.remove(tried)
+    return Again(len(tried), sum(receipt.accepted for receipt in receipts), len(ids) - len(tried))
+
+
+def _form(row: SetAsideRow, directory: Directory) -> Form | None:
+    """How the row's bytes are read, if its sender and any of its points are registered now."""
+    is_agent = directory.has_agent(row.enterprise, row.sender)
+    if not is_agent and not directory.has_device(row.enterprise, row.sender):
+        return None
+    for form, decode in _DECODERS:
+        try:
+            batch = decode(row)
+        except WireError:
+            continue
+        known = (directory.point_ids(row.enterprise, block.device, block.points) >= 0 for block in batch.blocks)
+        return form if any(ids.any() for ids in known) else None
+    return None
+
+
+# What was set aside of a telemetry message's readings is a batch; a whole message is as it came.
+_DECODERS: tuple[tuple[Form, Callable[[SetAsideRow], Batch]], ...] = (
+    ("batch", lambda row: decode_batch(row.payload)),
+    ("telemetry", lambda row: decode_telemetry(row.payload, row.sender)),
+)
