@@ -13,6 +13,7 @@ from collectors.errors import ConfigurationError
 from collectors.modbus.client import ModbusClient
 from collectors.modbus.driver import ModbusDriver
 from collectors.modbus.line import USUAL_BAUD, Line, SerialLine, TcpLine
+from collectors.modbus.plan_memory import PlanMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,6 @@ def line_of(bus: Bus) -> Line:
     return kind.line(bus)
 
 
-def open_driver(bus: Bus) -> Driver:
-    """The driver of a bus; raises ConfigurationError for a name that is not in `DRIVERS`."""
-    return ModbusDriver(ModbusClient(line_of(bus)))
+def open_driver(bus: Bus, memory: PlanMemory | None = None) -> Driver:
+    """The driver of a bus, with what was learned before; raises ConfigurationError for an unknown driver."""
+    return ModbusDriver(ModbusClient(line_of(bus)), memory)

@@ -19,21 +19,21 @@ import structlog
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.tree import Tree
 
 from collectors import clock
 from collectors.driver import Bus, PolledDevice
-from collectors.drivers import line_of, open_driver
+from collectors.drivers import open_driver
 from collectors.errors import StoreError
-from collectors.modbus.plan import cycle_s, plan_reads
+from collectors.modbus.plan_memory import PlanMemory
 from collectors.reading import Quality, Reading
 from edge_agent.buffer import BufferStats, read_stats
 from edge_agent.buffer_file import is_in_use
+from edge_agent.plan_report import bus_loads, plan_tree, warnings_of
 from edge_agent.polling import Poll, poll_safely
 from edge_agent.printing import FAILED, counted, friendly, moment
 from edge_agent.running import StopMark, agent_devices, run_agent
 from edge_agent.scan_cli import scan
-from edge_agent.settings import ConfiguredDevice, EdgeSettings, connection_of, load_settings
+from edge_agent.settings import EdgeSettings, connection_of, load_settings
 
 _config = click.option(
     "--config",
@@ -72,11 +72,17 @@ def run(path: Path, verbose: bool) -> None:
 @_config
 @friendly
 def check(path: Path) -> None:
-    """Check the configuration and show how each device will be read. Connects to nothing."""
+    """Check the configuration and show how each device will be read, and how busy that keeps each bus.
+
+    Connects to nothing. Reckons with what the agent has learned about the meters so far.
+    """
     settings = load_settings(path)
     connection = connection_of(settings)
     console = Console(highlight=False)
-    console.print(_plan_tree(settings))
+    loads = bus_loads(settings, PlanMemory(settings.plans_path), clock.now_ms())
+    console.print(plan_tree(loads))
+    for warning in warnings_of(loads):
+        console.print(f"[red]{escape(warning)}[/red]")
     secret = "with a password" if connection.password else "without a password"
     console.print(f"Gateway {connection.url} as {connection.username or 'nobody'}, {secret}.")
     console.print(f"{path}: fine.")
@@ -224,38 +230,6 @@ def _value(reading: Reading | None) -> str:
 
 def _quality(reading: Reading | None) -> str:
     return "no reading" if reading is None else Quality(reading.quality).name.lower()
-
-
-def _plan_tree(settings: EdgeSettings) -> Tree:
-    """Bus, device, request, points."""
-    tree = Tree("What is read")
-    for bus, text in zip(settings.buses, _bus_lines(settings), strict=True):
-        branch = tree.add(text)
-        for device in settings.devices:
-            section = device.section
-            if section.bus != bus.id:
-                continue
-            title = f"{device.id}: unit {section.unit}, {device.profile.id}, every {section.every_s:g} s"
-            requests = branch.add(title)
-            for block in plan_reads(device.registers, device.profile.timing):
-                requests.add(f"{block}: {', '.join(spec.point for spec in block.specs)}")
-    return tree
-
-
-def _bus_lines(settings: EdgeSettings) -> list[str]:
-    """How busy each bus will be, by the profiles' timing."""
-    lines = []
-    for bus in settings.buses:
-        own = [device for device in settings.devices if device.section.bus == bus.id]
-        share = sum(_cycle_s(device) / device.section.every_s for device in own)
-        warning = "" if share < 0.8 else " [red]Too much: read less often, fewer points, or use a second bus.[/red]"
-        text = f"Bus {bus.id} ({bus.driver}, {escape(str(line_of(bus)))}): {counted(len(own), 'device')}"
-        lines.append(f"{text}, busy about {share:.1%} of the time.{warning}")
-    return lines
-
-
-def _cycle_s(device: ConfiguredDevice) -> float:
-    return cycle_s(plan_reads(device.registers, device.profile.timing), device.profile.timing)
 
 
 def _configure_log(*, verbose: bool) -> None:

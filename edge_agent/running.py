@@ -18,6 +18,7 @@ import structlog
 from collectors import clock
 from collectors.driver import PolledDevice
 from collectors.drivers import open_driver
+from collectors.modbus.plan_memory import PlanMemory
 from edge_agent.agent import AgentDevice, EdgeAgent, Grouping
 from edge_agent.buffer import open_buffer
 from edge_agent.health import last_will, write_status
@@ -67,7 +68,8 @@ def run_agent(settings: EdgeSettings, connection: Connection, stop: StopMark) ->
         buffer = open_buffer(settings.buffer_path, settings.buffer_limits, clock.now_ms())
         closing.callback(buffer.close)
         publisher = MqttPublisher(connection, last_will(), wake.set)
-        polling = ThreadedPolling({bus.id: open_driver(bus) for bus in settings.buses}, wake.set)
+        memory = PlanMemory(settings.plans_path)
+        polling = ThreadedPolling({bus.id: open_driver(bus, memory) for bus in settings.buses}, wake.set)
         grouping = Grouping(settings.batch.max_readings, round(settings.batch.max_age_s * 1000))
         agent = EdgeAgent(agent_devices(settings), polling, buffer, publisher, grouping, clock.now_ms())
         closing.callback(lambda: publisher.close(agent.farewell, STOP_S / 2))

@@ -115,6 +115,11 @@ class EdgeSettings:
     profiles: Mapping[str, MeterProfile]  # all that are known, by id
 
     @property
+    def plans_path(self) -> Path:
+        """Where the agent keeps what meters taught it about reading them."""
+        return self.buffer_path.with_name(self.buffer_path.name + ".plans.json")
+
+    @property
     def status_path(self) -> Path:
         """Where the running agent leaves its last status document."""
         return self.buffer_path.with_name(self.buffer_path.name + ".status.json")

@@ -73,6 +73,7 @@ class ModbusClient:
         self._last_end_s = -1e9
         self._last_pause_s = 0.0
         self._late: dict[_Shape, _Late] = {}
+        self.answered_in_s = 0.0  # from the last request to the end of its reply
 
     def read(self, unit: int, block: ReadBlock, limits: TimingLimits) -> list[int]:
         """The `block.count` register words of a unit.
@@ -119,6 +120,7 @@ class ModbusClient:
         what = f"unit {unit} at {self.line}, {block}"
         self._sent = self._received = b""
         self._asked = unit, block.function_code
+        asked_s = monotonic_s()
         ask = {3: self._client.read_holding_registers, 4: self._client.read_input_registers}[block.function_code]
         try:
             reply: ModbusPDU = ask(block.address, count=block.count, device_id=unit)
@@ -130,6 +132,7 @@ class ModbusClient:
             raise Unreachable(f"{what}: no reply within {limits.timeout_s:g} s") from error
         finally:
             self._last_end_s, self._last_pause_s = monotonic_s(), limits.pause_s
+        self.answered_in_s = self._last_end_s - asked_s
         words = _checked(reply, unit, block, what)
         # pymodbus tolerates a length that does not fit; a right reply is known once its words are.
         pdu = bytes([block.function_code, 2 * block.count]) + b"".join(word.to_bytes(2, "big") for word in words)

@@ -6,13 +6,13 @@ that is cheaper than a second request. `plan_reads` finds the plan of least tota
 
 What stays true:
 - Every wanted register lies whole inside exactly one block of its own function code.
-- No block is longer than `max_registers` or runs over more than `max_gap` registers that nobody listed.
+- No block is longer than `max_registers`, runs over more than `max_gap` registers that nobody listed, or over a cut.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from collectors.modbus.framing import BITS_PER_CHARACTER, SILENT_CHARACTERS
@@ -35,7 +35,12 @@ class ReadBlock:
         return f"function {self.function_code}, registers {self.address}..{self.address + self.count - 1}"
 
 
-def plan_reads(specs: MeterProfile | Sequence[RegisterSpec], limits: TimingLimits) -> tuple[ReadBlock, ...]:
+Cut = tuple[int, int]  # function code, address: no block may lead from before this register on to it
+
+
+def plan_reads(
+    specs: MeterProfile | Sequence[RegisterSpec], limits: TimingLimits, cuts: Collection[Cut] = ()
+) -> tuple[ReadBlock, ...]:
     """The blocks that read all of `specs` in the least time, sorted by function code and address."""
     wanted = specs.registers if isinstance(specs, MeterProfile) else specs
     blocks: list[ReadBlock] = []
@@ -43,7 +48,7 @@ def plan_reads(specs: MeterProfile | Sequence[RegisterSpec], limits: TimingLimit
         own = sorted(
             (spec for spec in wanted if spec.function_code == function_code), key=lambda spec: (spec.address, spec.end)
         )
-        blocks.extend(_cheapest(own, limits))
+        blocks.extend(_cheapest(own, limits, {address for code, address in cuts if code == function_code}))
     return tuple(blocks)
 
 
@@ -84,14 +89,14 @@ def _character_s(limits: TimingLimits) -> float:
     return BITS_PER_CHARACTER / limits.baud if limits.baud else 0.0
 
 
-def _cheapest(specs: Sequence[RegisterSpec], limits: TimingLimits) -> list[ReadBlock]:
+def _cheapest(specs: Sequence[RegisterSpec], limits: TimingLimits, cut_at: Collection[int]) -> list[ReadBlock]:
     """Dynamic programme over the sorted registers: best[i] is the least time to read the first i of them."""
     best = [0.0] + [math.inf] * len(specs)
     start_of_last = [0] * (len(specs) + 1)
     for first in range(len(specs)):
         end = specs[first].end
         for last in range(first, len(specs)):
-            if specs[last].address - end > limits.max_gap:
+            if specs[last].address - end > limits.max_gap or (last > first and specs[last].address in cut_at):
                 break
             end = max(end, specs[last].end)
             if end - specs[first].address > limits.max_registers:

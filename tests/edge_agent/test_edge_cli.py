@@ -11,6 +11,9 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
+from collectors import clock
+from collectors.driver import PolledDevice
+from collectors.modbus.plan_memory import PlanMemory
 from collectors.modbus.simulated_meter import Fault, SimulatedMeter, SimulatedMeters
 from collectors.profile import MeterProfile
 from edge_agent.buffer import BufferLimits, open_buffer
@@ -54,7 +57,8 @@ def run(config: Path) -> Iterator[Edge]:
 def test_check_prints_the_read_plan_and_no_secret(run: Edge) -> None:
     result = run("check")
     assert result.exit_code == 0, result.output
-    assert "incomer-1: unit 1, eastron-sdm630, every 60 s" in result.stdout
+    assert "incomer-1: unit 1, eastron-sdm630, every 60 s, 1 request in 0.17 s" in result.stdout
+    assert "2 devices, 2 requests and 0.30 s a cycle, busy about 0.5% of the time." in result.stdout
     assert "function 4, registers 52..73: power, energy_import" in result.stdout
     assert "as acme/edge-1, with a password" in result.stdout
     assert "s3cret" not in result.output
@@ -65,6 +69,22 @@ def test_check_warns_of_a_bus_that_is_too_busy(run: Edge, config: Path) -> None:
     result = run("check")
     assert result.exit_code == 0
     assert "Too much" in result.stdout
+
+
+def test_check_warns_of_devices_that_fit_alone_but_not_together(run: Edge, config: Path) -> None:
+    config.write_text(config.read_text().replace("profile: eastron-sdm630", "profile: eastron-sdm630, every_s: 0.28"))
+    assert "the devices of bus bus-1 together ask for 107% of its time" in " ".join(run("check").stdout.split())
+    config.write_text(config.read_text().replace("every_s: 0.28", "every_s: 0.35"))
+    assert "Nearly too much: bus bus-1 is busy 86% of the time" in " ".join(run("check").stdout.split())
+
+
+def test_check_reckons_with_what_the_agent_has_learned(run: Edge, config: Path, meter: MeterProfile) -> None:
+    memory = PlanMemory(config.with_name("edge-buffer.sqlite.plans.json"))
+    device = PolledDevice("incomer-1", 1, meter, ("power", "energy_import"))
+    memory.learn_cuts(device, [(4, 72)], clock.now_ms())
+    memory.learn_latency(device, 0.2, clock.now_ms())
+    result = run("check")
+    assert "2 requests in 0.55 s (learned: 1 range refused by the meter, answers after 200 ms)" in result.stdout
 
 
 def test_every_problem_of_a_broken_file_is_printed_and_nothing_started(run: Edge, config: Path) -> None:

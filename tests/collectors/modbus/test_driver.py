@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from collectors.drivers import open_driver
 from collectors.modbus.client import ModbusClient
 from collectors.modbus.driver import MAX_UNANSWERED, ModbusDriver
 from collectors.modbus.line import Line, TcpLine
-from collectors.modbus.plan import ReadBlock
+from collectors.modbus.plan import ReadBlock, transmission_s
+from collectors.modbus.plan_memory import PlanMemory
 from collectors.modbus.simulated_meter import Fault, SimulatedMeter, SimulatedMeters
 from collectors.profile import MeterProfile, TimingLimits, read_profile
 from collectors.reading import Quality, Reading
@@ -145,6 +147,74 @@ def test_a_meter_that_refuses_gaps_is_asked_in_parts_from_then_on() -> None:
     assert values_of(first) == values_of(second) == VALUES
     assert first.errors == second.errors == ()
     assert client.asked == [(0, 2), (9, 1), (100, 2), (200, 1)]
+
+
+def test_a_restart_does_not_ask_again_for_what_was_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plans.json"
+    with SimulatedMeters(
+        "127.0.0.1", 0, {1: SimulatedMeter(PROFILE, VALUES.__getitem__, answers_gaps=False)}
+    ) as server:
+        for asked_first in ([(0, 10), (0, 2), (9, 1)], [(0, 2), (9, 1)]):
+            client = CountingClient(TcpLine("127.0.0.1", server.port))
+            result = ModbusDriver(client, PlanMemory(path)).poll(device(), NOW_MS)
+            client.close()
+            assert values_of(result) == VALUES
+            assert client.asked == [*asked_first, (100, 2), (200, 1)]
+
+
+def test_what_one_choice_of_points_taught_holds_for_another() -> None:
+    memory = PlanMemory()
+    with SimulatedMeters(
+        "127.0.0.1", 0, {1: SimulatedMeter(PROFILE, VALUES.__getitem__, answers_gaps=False)}
+    ) as server:
+        client = CountingClient(TcpLine("127.0.0.1", server.port))
+        driver = ModbusDriver(client, memory)
+        driver.poll(device(points=("voltage_l1", "voltage_l3")), NOW_MS)
+        client.asked.clear()
+        driver.poll(device(points=("voltage_l2", "voltage_l3")), NOW_MS)
+        driver.close()
+
+    assert client.asked == [(1, 1), (9, 1)]
+
+
+class SlowClient:
+    """A meter that answers everything with zeros, each after a given time."""
+
+    def __init__(self, latency_s: float) -> None:
+        self.line = TcpLine("192.0.2.1")
+        self.latency_s = latency_s
+        self.answered_in_s = 0.0
+        self.asked: list[tuple[int, int]] = []
+
+    def read(self, unit: int, block: ReadBlock, limits: TimingLimits) -> list[int]:
+        self.asked.append((block.address, block.count))
+        self.answered_in_s = self.latency_s + transmission_s(block.count, limits)
+        return [0] * block.count
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "plan"),
+    [
+        (0.5, [(0, 102), (200, 1)]),  # a slow meter: reading over 90 registers is cheaper than asking again
+        (0.06, [(0, 10), (100, 2), (200, 1)]),  # as the profile says
+        (-0.01, [(0, 10), (100, 2), (200, 1)]),  # faster than the line: nothing is learned from that
+    ],
+)
+def test_the_plan_follows_the_latency_that_was_measured(
+    tmp_path: Path, latency_s: float, plan: list[tuple[int, int]]
+) -> None:
+    roomy = replace(PROFILE, timing=replace(PROFILE.timing, max_registers=125))
+    slow: Any = SlowClient(latency_s)
+    driver = ModbusDriver(slow, PlanMemory(tmp_path / "plans.json"))
+    for _ in range(10):
+        driver.poll(device(roomy), NOW_MS)
+    slow.asked.clear()
+    driver.poll(device(roomy), NOW_MS)
+    assert slow.asked == plan
+
+    slow.asked.clear()
+    ModbusDriver(slow, PlanMemory(tmp_path / "plans.json")).poll(device(roomy), NOW_MS)
+    assert slow.asked == plan
 
 
 def test_a_register_this_issue_of_the_meter_lacks_does_not_cost_its_neighbours() -> None:

@@ -67,6 +67,19 @@ def test_no_block_breaks_a_limit(specs: list[RegisterSpec], limits: TimingLimits
         assert unlisted_run(block) <= limits.max_gap
 
 
+@given(SPECS, LIMITS, st.data())
+def test_no_block_leads_over_a_cut_and_nothing_is_lost_by_it(
+    specs: list[RegisterSpec], limits: TimingLimits, data: st.DataObject
+) -> None:
+    cuts = data.draw(st.sets(st.sampled_from([(s.function_code, s.address) for s in specs])))
+
+    blocks = plan_reads(specs, limits, cuts)
+
+    assert sorted(s.point for block in blocks for s in block.specs) == sorted(s.point for s in specs)
+    for block in blocks:
+        assert not any((block.function_code, s.address) in cuts for s in block.specs[1:])
+
+
 @given(SPECS, LIMITS, st.randoms())
 def test_the_order_of_the_profile_does_not_matter(
     specs: list[RegisterSpec], limits: TimingLimits, random: object
