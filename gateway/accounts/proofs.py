@@ -66,7 +66,7 @@ def proof_of(engine: Engine, enterprise: str, seq: int, under: date | None) -> P
     root = store.root(under or span.day)
     if root is None or root.day < span.day:
         raise NoRootYet(f"{entry.id} stands under the roots from {span.day} on; there is none such of {under}")
-    hashes = [one.hash for one in store.bookings(enterprise, span.first_seq - 1, span.last_seq)]
+    hashes = store.hashes(span)
     spans = store.spans_of_day(span.day)
     place = sum(one.enterprise < enterprise for one in spans)
     days = [root_from(one.body).of_day for one in store.roots(until=root.day)]

@@ -35,9 +35,8 @@ class DailyRoots:
         due = store.uncovered()
         first = newest + ONE_DAY if newest is not None else self._first_day(store, due, today)
         spans: dict[date, list[Span]] = {}
-        for chain in due:
-            bookings = list(store.bookings(chain.enterprise, chain.covered_seq, chain.last_seq))
-            for span in spans_of(chain.enterprise, bookings, first, today):
+        for enterprise, bookings in store.bookings(due):
+            for span in spans_of(enterprise, bookings, first, today):
                 spans.setdefault(span.day, []).append(span)
         before = [root_from(stored.body) for stored in store.roots()]
         roots = roots_of(days_between(first, today), spans, before)
@@ -52,8 +51,6 @@ class DailyRoots:
     @staticmethod
     def _first_day(store: RootsRepository, due: Sequence[Uncovered], today: date) -> date:
         """The UTC day of the first booking; today if nothing was booked yet."""
-        first = today
-        for chain in due:
-            for booking in store.bookings(chain.enterprise, 0, 1):
-                first = min(first, utc_day(booking.booked_at_ms))
-        return first
+        heads = [Uncovered(chain.enterprise, 0, 1) for chain in due]
+        days = [utc_day(booking.booked_at_ms) for _, bookings in store.bookings(heads) for booking in bookings]
+        return min([*days, today])

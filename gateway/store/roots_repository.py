@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Row, func, insert, literal, select
+from sqlalchemy import Integer, Row, String, column, func, insert, literal, select, values
 
 from gateway.carbon.roots import Booking, Span
 from gateway.store.database import Bind, reading, take_turns, writing
 from gateway.store.schema import ledger_entries, ledger_roots, ledger_spans
 
-CHUNK = 2_000
+CHUNK = 2_000  # entries asked for at once
 
 _entries = ledger_entries.c
 _roots = ledger_roots.c
@@ -41,6 +41,10 @@ class Uncovered:
     enterprise: str
     covered_seq: int  # 0 = none of it is
     last_seq: int
+
+    @property
+    def count(self) -> int:
+        return self.last_seq - self.covered_seq
 
 
 class RootsRepository:
@@ -69,9 +73,9 @@ class RootsRepository:
                 }
                 for one in spans
             ]
-            for table, values in ((ledger_roots, rows), (ledger_spans, leaves)):
-                if values:
-                    connection.execute(insert(table), values)
+            for table, added in ((ledger_roots, rows), (ledger_spans, leaves)):
+                if added:
+                    connection.execute(insert(table), added)
             return True
 
     def newest_day(self) -> date | None:
@@ -128,21 +132,42 @@ class RootsRepository:
             rows = connection.execute(query).all()
         return [Uncovered(*row) for row in rows if row[1] < row[2]]
 
-    def bookings(self, enterprise: str, after_seq: int, last_seq: int) -> Iterator[Booking]:
-        """What a root needs of the entries after_seq < seq <= last_seq, in the order of the chain."""
-        while after_seq < last_seq:
-            query = (
-                select(_entries.seq, _entries.booked_at_ms, _entries.hash)
-                .where(_entries.enterprise == enterprise, _entries.seq > after_seq, _entries.seq <= last_seq)
-                .order_by(_entries.seq)
-                .limit(CHUNK)
-            )
-            with reading(self._bind) as connection:
-                rows = connection.execute(query).all()
-            if not rows:
-                return
-            yield from (Booking(*row) for row in rows)
-            after_seq = rows[-1].seq
+    def bookings(self, chains: Iterable[Uncovered]) -> Iterator[tuple[str, list[Booking]]]:
+        """What a root needs of the uncovered entries: each enterprise with its own, in the order of the chain.
+
+        Many chains are asked for at once, a long one alone.
+        """
+        asked: list[Uncovered] = []
+        count = 0
+        for chain in chains:
+            if asked and count + chain.count > CHUNK:
+                yield from self._bookings(asked)
+                asked, count = [], 0
+            asked.append(chain)
+            count += chain.count
+        if asked:
+            yield from self._bookings(asked)
+
+    def _bookings(self, chains: Sequence[Uncovered]) -> Iterator[tuple[str, list[Booking]]]:
+        columns = (column("enterprise", String), column("covered", Integer), column("last", Integer))
+        rows = [(one.enterprise, one.covered_seq, one.last_seq) for one in chains]
+        wanted = values(*columns, name="wanted").data(rows).cte("wanted")
+        query = (
+            select(_entries.enterprise, _entries.seq, _entries.booked_at_ms, _entries.hash)
+            .join_from(wanted, ledger_entries, _entries.enterprise == wanted.c.enterprise)
+            .where(_entries.seq > wanted.c.covered, _entries.seq <= wanted.c.last)
+        )
+        found: dict[str, list[Booking]] = {one.enterprise: [] for one in chains}
+        with reading(self._bind) as connection:
+            for enterprise, *booking in connection.execute(query):
+                found[enterprise].append(Booking(*booking))
+        for enterprise, own in found.items():
+            yield enterprise, sorted(own, key=lambda one: one.seq)
+
+    def hashes(self, span: Span) -> list[str]:
+        """The hashes of a span's entries."""
+        (_, own), *_ = self.bookings([Uncovered(span.enterprise, span.first_seq - 1, span.last_seq)])
+        return [one.hash for one in own]
 
 
 def _newest_day(text: str | None) -> date | None:

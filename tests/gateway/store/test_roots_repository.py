@@ -11,6 +11,7 @@ from collectors.errors import StoreRefused
 from gateway.carbon.ledger import Posting, append
 from gateway.carbon.model import Draft
 from gateway.carbon.roots import Booking, Span
+from gateway.store import roots_repository
 from gateway.store.database import writing
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.roots_repository import RootsRepository, StoredRoot, Uncovered
@@ -90,9 +91,21 @@ def test_chains_with_entries_under_no_root_are_found(engine: Engine, book: list[
     assert store.uncovered() == [Uncovered(PLANT, 0, 3), Uncovered(OTHER, 0, 2)]
     store.add(None, [root(FIRST)], [span(PLANT, FIRST, 1, 2), span(OTHER, FIRST, 1, 2)])
     assert store.uncovered() == [Uncovered(PLANT, 2, 3)]
-    (left,) = store.bookings(PLANT, 2, 3)
-    assert isinstance(left, Booking) and (left.seq, left.booked_at_ms) == (3, book[2])
-    assert [one.seq for one in store.bookings(PLANT, 0, 2)] == [1, 2]
+    ((enterprise, (left,)),) = store.bookings(store.uncovered())
+    assert enterprise == PLANT and isinstance(left, Booking) and (left.seq, left.booked_at_ms) == (3, book[2])
+
+
+def test_bookings_come_whole_however_they_are_asked_for(
+    engine: Engine, book: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RootsRepository(engine)
+    for chunk in (1, 3, 4, 5, 1_000):
+        monkeypatch.setattr(roots_repository, "CHUNK", chunk)
+        found = {enterprise: [one.seq for one in own] for enterprise, own in store.bookings(store.uncovered())}
+        assert found == {PLANT: [1, 2, 3], OTHER: [1, 2]}
+    assert list(store.bookings([])) == []
+    chain = list(LedgerRepository(engine).chain(PLANT))
+    assert store.hashes(span(PLANT, FIRST, 2, 3)) == [one.hash for one in chain[1:]]
 
 
 def test_an_empty_ledger_has_nothing_to_cover(engine: Engine) -> None:
