@@ -8,11 +8,13 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from collectors import command
+from collectors.clock import to_ms
 from collectors.profile import load_profiles, shipped_config_dir
 from gateway import doctor
 from gateway.control import ControlFile
@@ -148,6 +150,24 @@ def test_rollup_and_account_and_verify_answer_on_an_empty_book(tanmai: Tanmai, p
     assert "proven unchanged" in tanmai("verify").out
 
 
+def test_proof_is_refused_until_the_day_has_its_root_and_then_given(
+    tanmai: Tanmai, park: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    record = {"id": "b1", "source": "billets", "from": "2026-10-01", "to": "2026-10-02", "amount": 9, "unit": "t"}
+    (tmp_path / "records.json").write_text(json.dumps([record]), encoding="utf-8")
+    tanmai("records", "import", tmp_path / "records.json", "--enterprise", PLANT)
+    tanmai("rollup", "--until", "2026-10-05T12:00:00+08:00")
+    early = tanmai("proof", f"{PLANT}-1")
+    assert early.code == 2 and "under no root yet" in early.err
+    house = build(replace(Settings(), data_dir=str(data_dir), mqtt_url="off"))
+    house.roots.make(to_ms(datetime(2026, 10, 7, tzinfo=UTC)))
+    house.close()
+    assert f"entry {PLANT}-1" in tanmai("proof", f"{PLANT}-1").out
+    proof = json.loads(tanmai("proof", f"{PLANT}-1", "--root", "2026-10-06", "--json").out)
+    assert json.loads(proof["root"])["day"] == "2026-10-06"
+    assert "2 roots" in tanmai("verify").out
+
+
 def test_profiles_of_ones_own_are_listed_shown_and_checked(tanmai: Tanmai, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
@@ -193,6 +213,9 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "no entry": (["explain", f"{PLANT}-1"], "there is no entry"),
     "no id of an entry": (["explain", "seventeen"], "an id looks like"),
     "number beyond the database": (["explain", f"{PLANT}-{10**30}"], "there is no entry"),
+    "proof of no entry": (["proof", f"{PLANT}-1"], "there is no entry"),
+    "proof of no id of an entry": (["proof", "seventeen"], "an id looks like"),
+    "proof under no day": (["proof", f"{PLANT}-1", "--root", "today"], "write it as 2026-10-05"),
     "verify of nobody": (["verify", "--enterprise", NOBODY], "is not registered"),
     "verify of no period": (["verify", "--period", "soon"], "is no period"),
     "rollup until no time": (["rollup", "--until", "soon"], "write one with its zone"),
