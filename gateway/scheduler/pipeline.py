@@ -1,19 +1,22 @@
 """The roll-up: readings -> hourly usage -> ledger entries -> statements -> ratings.
 
 Every stage works off a stored list and is idempotent, so downtime, a crash between any two steps, a second run or a
-late reading all give the same accounts. A list is cleared only after what it asked for is durable.
+late reading all give the same accounts. A list is cleared only after what it asked for is durable. An enterprise whose
+account cannot be made is named, and holds up nobody else's.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine
 
+from collectors.errors import StoreUnavailable, TanmaiError
 from gateway.carbon.calendar import ONE_DAY, days_between
 from gateway.registry.model import Registry
 from gateway.scheduler.changed_rules import ChangedRules
@@ -22,13 +25,22 @@ from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
 from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
 from gateway.scheduler.usage_stage import UsageStage
 from gateway.store.database import writing
-from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
+from gateway.store.dirty_days_repository import DirtyDay, DirtyDaysRepository, SourceDay
 from gateway.store.kept_repository import KeptRepository
 from gateway.store.statements_repository import StatementsRepository
 from gateway.store.timeseries import TimeSeriesStore
 
+log = structlog.get_logger(__name__)
+
+# Says nothing against an enterprise: the whole run is tried again.
+_PASSING = (StoreUnavailable, MemoryError)
+
 ENDED = "ended."  # under which is kept, per enterprise, up to which day days were marked as ended
 CLAIM_DAYS = 20_000  # (enterprise, source, day) marks worked off at once
+
+
+class AccountsFailed(TanmaiError):
+    """The accounts of these enterprises could not be made; their days stay due, and all others are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +89,68 @@ class Pipeline:
                 KeptRepository(connection).put_all(ENDED, ended)
 
     def _book(self, registry: Registry, now_ms: int) -> tuple[EntriesDone, StatementsDone]:
+        """Work off the marked days that have ended; raises AccountsFailed after everybody else's are done."""
         marks = DirtyDaysRepository(self.engine)
         entries, statements = EntriesDone(), StatementsDone()
         if not registry.enterprises:
             return entries, statements
         open_days = {name: self._first_open_day(registry, name, now_ms) for name in registry.enterprises}
+        failed: dict[str, str] = {}
         limit = CLAIM_DAYS
         while True:
             claimed = marks.claim(limit, max(open_days.values()))
-            due = [mark for mark in claimed if mark.day < open_days.get(mark.enterprise, mark.day + ONE_DAY)]
-            if not due:
-                if len(claimed) < limit:
-                    return entries, statements
-                limit *= 2  # all of these are still open in their own zone: look further
-                continue
-            entries += self.entries.run(registry, [mark for mark in due if mark.source != WHOLE], now_ms)
-            for enterprise_id, month in sorted({(mark.enterprise, month_of(mark.day)) for mark in due}):
-                enterprise = registry.enterprises.get(enterprise_id)
-                if enterprise is not None:  # else it is no longer registered: its account stands as it is
-                    statements += self.statements.refresh(registry, enterprise, month, now_ms)
-            marks.clear(due)
+            due = [
+                mark
+                for mark in claimed
+                if mark.enterprise not in failed and mark.day < open_days.get(mark.enterprise, mark.day + ONE_DAY)
+            ]
+            if due:
+                booked, stated = self._book_due(registry, due, now_ms, failed)
+                entries, statements = entries + booked, statements + stated
+            elif len(claimed) == limit:
+                limit *= 2  # all of these are still open in their own zone, or cannot be done: look further
+            elif failed:
+                raise AccountsFailed("; ".join(f"{name}: {why}" for name, why in sorted(failed.items())))
+            else:
+                return entries, statements
+
+    def _book_due(
+        self, registry: Registry, due: Sequence[DirtyDay], now_ms: int, failed: dict[str, str]
+    ) -> tuple[EntriesDone, StatementsDone]:
+        """All together, or, if that fails, one enterprise after another, so that one holds nobody else up."""
+        try:
+            return self._book_together(registry, due, now_ms)
+        except _PASSING:
+            raise
+        except Exception as error:
+            log.warning("accounts_one_by_one", days=len(due), why=repr(error))
+        entries, statements = EntriesDone(), StatementsDone()
+        for name in sorted({mark.enterprise for mark in due}):
+            try:
+                booked, stated = self._book_together(
+                    registry, [mark for mark in due if mark.enterprise == name], now_ms
+                )
+            except _PASSING:
+                raise
+            except Exception as error:
+                log.exception("account_failed", enterprise=name, next="its days stay due; the others are booked")
+                failed[name] = repr(error)
+            else:
+                entries, statements = entries + booked, statements + stated
+        return entries, statements
+
+    def _book_together(
+        self, registry: Registry, due: Sequence[DirtyDay], now_ms: int
+    ) -> tuple[EntriesDone, StatementsDone]:
+        """Entries, then statements and ratings; the marks are cleared only after both."""
+        entries = self.entries.run(registry, [mark for mark in due if mark.source != WHOLE], now_ms)
+        statements = StatementsDone()
+        for enterprise_id, month in sorted({(mark.enterprise, month_of(mark.day)) for mark in due}):
+            enterprise = registry.enterprises.get(enterprise_id)
+            if enterprise is not None:  # else it is no longer registered: its account stands as it is
+                statements += self.statements.refresh(registry, enterprise, month, now_ms)
+        DirtyDaysRepository(self.engine).clear(due)
+        return entries, statements
 
     def close_months(self, now_ms: int, close_day: int) -> int:
         """Close the open months whose closing day has come and that have been quiet for a while; gives how many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from collectors.clock import HOUR_MS
 from collectors.errors import StoreUnavailable
 from collectors.reading import Quality
-from gateway.scheduler.statements_stage import StatementsStage
+from gateway.registry.model import Enterprise, Registry
+from gateway.scheduler.pipeline import AccountsFailed
+from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
 from gateway.scheduler.usage_stage import recomputed_usage
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.ledger_repository import LedgerRepository
@@ -170,6 +173,28 @@ def test_a_crash_between_entries_and_statements_is_mended_by_the_next_run(
     newest = StatementsRepository(plant.house.engine).newest(PLANT, "2026-10")
     assert newest is not None and msgspec.json.decode(newest.body)["compliance_kg"] == grid_g("2400") / 1000
     assert plant.chain_length() == 1
+
+
+def test_an_enterprise_whose_account_cannot_be_made_is_named_and_holds_up_nobody(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for enterprise in (PLANT, SECOND):
+        plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 0.0, 100.0), enterprise)
+    with monkeypatch.context() as patch:
+        make = StatementsStage.refresh
+
+        def refresh(stage: StatementsStage, registry: Registry, enterprise: Enterprise, *more: Any) -> StatementsDone:
+            if enterprise.id == PLANT:
+                raise KeyError("a policy that is gone")
+            return make(stage, registry, enterprise, *more)
+
+        patch.setattr(StatementsStage, "refresh", refresh)
+        with pytest.raises(AccountsFailed, match=f"{PLANT}: .*a policy that is gone"):
+            plant.roll_up("2026-10-06 01:00")
+    statements = StatementsRepository(plant.house.engine)
+    assert (statements.newest(PLANT, "2026-10"), bool(statements.newest(SECOND, "2026-10"))) == (None, True)
+    plant.roll_up("2026-10-06 01:01")
+    assert statements.newest(PLANT, "2026-10") is not None
 
 
 def _fails(*_arguments: object, **_named: object) -> None:
