@@ -17,7 +17,7 @@ from collectors.modbus.client import NoConnection
 from collectors.modbus.scan import UNITS, ScannedUnit
 from collectors.profile import load_profiles, shipped_config_dir
 from edge_agent.printing import FAILED, counted, friendly
-from edge_agent.scanning import Pace, proposal, scan_bus
+from edge_agent.scanning import Pace, proposal, scan_bus, write_profiles
 from edge_agent.settings import EdgeSettings, load_settings, read_bus
 
 _RANGE = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?\Z")
@@ -29,8 +29,16 @@ _RANGE = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?\Z")
 @click.option("--units", "units_text", default="1-247", show_default=True, help="Addresses to try, such as 1-32,100.")
 @click.option("--timeout", default=0.3, show_default=True, type=click.FloatRange(0.02, 10), help="Seconds for a reply.")
 @click.option("--pause", default=0.05, show_default=True, type=click.FloatRange(0, 10), help="Seconds after a request.")
+@click.option(
+    "--write-profiles",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Write the profiles of meters that describe themselves (SunSpec) into this directory.",
+)
 @friendly
-def scan(path: Path | None, bus_text: str | None, units_text: str, timeout: float, pause: float) -> None:
+def scan(
+    path: Path | None, bus_text: str | None, units_text: str, timeout: float, pause: float, directory: Path | None
+) -> None:
     """Find the meters on a bus and propose a devices section. Only reads; stop the agent first on a serial port."""
     settings = load_settings(path) if path is not None else None
     buses = _buses(settings, bus_text)
@@ -48,6 +56,8 @@ def scan(path: Path | None, bus_text: str | None, units_text: str, timeout: floa
         except KeyboardInterrupt:
             click.echo(f"Stopped after {counted(len(seen), 'address')} of bus {bus.id}.", err=True)
         lines += _proposal(settings, bus, seen)
+        for written in write_profiles(seen, directory) if directory is not None else ():
+            click.echo(f"Wrote {written}.", err=True)
     click.echo("\n".join(["devices:", *lines]) if lines else "# nobody answered")
     if unreachable:
         sys.exit(FAILED)

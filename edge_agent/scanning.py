@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from collectors.driver import Bus
 from collectors.drivers import line_of
@@ -48,6 +49,19 @@ def proposal(bus: Bus, seen: Iterable[ScannedUnit], configured: Mapping[int, str
     return lines
 
 
+def write_profiles(seen: Iterable[ScannedUnit], directory: Path) -> list[Path]:
+    """The profiles of meters that described themselves, as files; one that is there already is left as it is."""
+    written = []
+    for unit in seen:
+        if unit.described is None:
+            continue
+        path = directory / f"{unit.described.profile}.yaml"
+        if not path.exists():
+            path.write_text(unit.described.text, encoding="utf-8")
+            written.append(path)
+    return written
+
+
 def _device_line(bus: Bus, unit: ScannedUnit, taken: Collection[str]) -> str:
     profile = unit.identified or (unit.fits[0] if unit.fits else None)
     if profile is None:
@@ -61,6 +75,8 @@ def _device_line(bus: Bus, unit: ScannedUnit, taken: Collection[str]) -> str:
 
 def _what(unit: ScannedUnit) -> str:
     """How sure the product is, as a comment."""
+    if unit.described is not None:
+        return f"  # describes itself by SunSpec; its profile is for a file {unit.identified}.yaml in profiles_dir"
     if unit.identified:
         return f"  # identified as {unit.identified}"
     if not unit.fits:

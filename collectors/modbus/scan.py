@@ -1,8 +1,9 @@
 """Finding out which units answer on a line, and which product each of them probably is.
 
-A unit that answers anything, even with a refusal, is there. What it is, is asked in two ways: by the identification
-registers of the profiles, which is certain; else by reading voltage and frequency where each profile has them, and
-keeping the profiles whose values could be those of a power grid, which is a proposal for a person to check.
+A unit that answers anything, even with a refusal, is there. What it is, is asked in three ways: by the identification
+registers of the profiles and by SunSpec's marker, which is certain; else by reading voltage and frequency where each
+profile has them, and keeping the profiles whose values could be those of a power grid, which is a proposal for a person
+to check.
 
 What stays true:
 - Nothing is ever written, and one request is under way at a time, with a pause after it.
@@ -23,6 +24,7 @@ from collectors.modbus.client import ModbusClient, NoConnection
 from collectors.modbus.decode import decode
 from collectors.modbus.driver import NOBODY_THERE
 from collectors.modbus.plan import ReadBlock
+from collectors.modbus.sunspec import SunSpecMeter, discover
 from collectors.profile import FunctionCode, MeterProfile, RegisterSpec, TimingLimits
 
 UNITS = range(1, 248)  # Serial Line V1.02, clause 2.2: individual addresses
@@ -44,6 +46,7 @@ class ScannedUnit:
     identified: str | None = None  # profile id, by an identification register
     fits: tuple[str, ...] = ()  # profile ids whose values are plausible; most values compared first
     disturbed: str = ""  # something came back that is no answer
+    described: SunSpecMeter | None = None  # the meter described itself
 
 
 def quick_limits(timeout_s: float, pause_s: float) -> TimingLimits:
@@ -90,6 +93,9 @@ def _recognise(
             words = reader.read(identify.function_code, identify.address, 1)
             if words is not None and words[0] in identify.is_one_of:
                 return ScannedUnit(unit, True, identified=name)
+    described = discover(lambda address, count: reader.read(3, address, count))
+    if described is not None:
+        return ScannedUnit(unit, True, identified=described.profile, described=described)
     compared = {name: _compared(reader, profile) for name, profile in profiles.items()}
     fits = sorted((name for name, count in compared.items() if count), key=lambda name: (-compared[name], name))
     return ScannedUnit(unit, True, fits=tuple(fits))

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from collectors.driver import Bus
+from collectors.modbus.scan import ScannedUnit
 from collectors.modbus.simulated_meter import SimulatedMeter, SimulatedMeters
+from collectors.modbus.sunspec import SunSpecMeter
 from collectors.profile import MeterProfile, load_profiles, shipped_config_dir
 from edge_agent.cli import edge
+from edge_agent.scanning import proposal, write_profiles
 from edge_agent.settings import load_settings
 
 Scan = Callable[..., Result]
@@ -124,3 +128,20 @@ def test_an_unknown_bus_of_the_file_is_a_usage_error(scan: Scan, config: Path) -
 
     assert result.exit_code == 2
     assert "known are bus-1" in result.stderr
+
+
+def test_profiles_of_self_describing_meters_are_written_once(tmp_path: Path) -> None:
+    found = SunSpecMeter("sunspec-acme-w3", "id: sunspec-acme-w3\n")
+    seen = [
+        ScannedUnit(1, True, identified=found.profile, described=found),
+        ScannedUnit(2, True),
+        ScannedUnit(3, False),
+    ]
+
+    assert write_profiles(seen, tmp_path) == [tmp_path / "sunspec-acme-w3.yaml"]
+    (tmp_path / "sunspec-acme-w3.yaml").write_text("mended by hand")
+    assert write_profiles(seen, tmp_path) == []
+    assert (tmp_path / "sunspec-acme-w3.yaml").read_text() == "mended by hand"
+
+    line, *_ = proposal(Bus("bus-1", "modbus-tcp"), seen, {}, ())
+    assert "profile: sunspec-acme-w3}  # describes itself by SunSpec" in line
