@@ -161,11 +161,16 @@ def next_root(day: Day, history: GrowingTree) -> Root:
     return Root(day.day, day.entries, day.spans, day.tree, history.size, history.root.hex())
 
 
-def roots_of(days: Iterable[date], spans: Mapping[date, Sequence[Span]], before: Iterable[Root]) -> list[Root]:
-    """The roots of days that follow each other, after those `before`."""
+def history_of(roots: Iterable[Root]) -> GrowingTree:
+    """The tree over the days of these roots, which are all there are."""
     history = GrowingTree()
-    for root in before:
+    for root in roots:
         history.append(root.of_day.leaf)
+    return history
+
+
+def roots_of(days: Iterable[date], spans: Mapping[date, Sequence[Span]], history: GrowingTree) -> list[Root]:
+    """The roots of days that follow each other and the history, which grows by them."""
     return [next_root(day_of(day, spans.get(day, ())), history) for day in days]
 
 

@@ -2,7 +2,8 @@
 
 What stays true: it works from the newest root and the ledger, not from the clock's rhythm, so a gateway that was down
 for a month makes the month's roots when it is back, and running it again makes nothing. Reading and hashing hold no
-lock; roots and their spans are written in one short transaction. docs/decisions/0009-daily-merkle-root.md says why.
+lock; roots and their spans are written in one short transaction. Nothing is signed on top of roots that were changed
+since they were signed. docs/decisions/0009-daily-merkle-root.md says why.
 """
 
 from __future__ import annotations
@@ -13,10 +14,22 @@ from datetime import date
 
 from sqlalchemy import Engine
 
+from collectors.errors import TanmaiError
 from gateway.carbon.calendar import ONE_DAY, days_between
-from gateway.carbon.roots import Span, root_from, roots_of, spans_of, utc_day
+from gateway.carbon.merkle import GrowingTree
+from gateway.carbon.roots import Span, history_of, root_from, roots_of, spans_of, utc_day
 from gateway.signing import Signer
 from gateway.store.roots_repository import RootsRepository, StoredRoot, Uncovered
+
+
+class BrokenHistory(TanmaiError):
+    """The stored roots are not what was signed: nothing is signed on top of them."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(
+            f"the daily roots up to {day} do not fit their signature, so no further one is made: `tanmai verify` names "
+            "the first that was changed; restore the database and the signing key from a backup"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +51,7 @@ class DailyRoots:
         for enterprise, bookings in store.bookings(due):
             for span in spans_of(enterprise, bookings, first, today):
                 spans.setdefault(span.day, []).append(span)
-        before = [root_from(stored.body) for stored in store.roots()]
-        roots = roots_of(days_between(first, today), spans, before)
+        roots = roots_of(days_between(first, today), spans, self._history(store.roots()))
         signed = [
             StoredRoot(date.fromisoformat(one.day), one.text, self.signer.sign("tanmai-root", one.text), now_ms)
             for one in roots
@@ -47,6 +59,21 @@ class DailyRoots:
         if not store.add(newest, signed, (span for own in spans.values() for span in own)):
             return {"roots": 0, "entries": 0}  # another scheduler was faster; it made the same
         return {"roots": len(roots), "entries": sum(root.entries for root in roots)}
+
+    def _history(self, stored: Sequence[StoredRoot]) -> GrowingTree:
+        """All days so far, as the newest root states them; BrokenHistory if they are not what was signed."""
+        if not stored:
+            return GrowingTree()
+        newest = stored[-1]
+        try:
+            history = history_of(root_from(one.body) for one in stored)
+            stated = root_from(newest.body)
+        except (TypeError, ValueError) as error:
+            raise BrokenHistory(newest.day) from error
+        signed = self.signer.signed("tanmai-root", newest.body, newest.signature)
+        if not signed or (history.size, history.root.hex()) != (stated.days, stated.history):
+            raise BrokenHistory(newest.day)
+        return history
 
     @staticmethod
     def _first_day(store: RootsRepository, due: Sequence[Uncovered], today: date) -> date:

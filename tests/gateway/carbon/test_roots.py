@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.carbon.calendar import days_between
-from gateway.carbon.merkle import EMPTY_TREE, consistency_path, is_consistent
-from gateway.carbon.roots import Booking, Span, root_from, roots_of, spans_of, utc_day, wrong_span
+from gateway.carbon.merkle import EMPTY_TREE, GrowingTree, consistency_path, is_consistent
+from gateway.carbon.roots import Booking, Span, history_of, root_from, roots_of, spans_of, utc_day, wrong_span
 
 PLANT = "91350505M00000019R"
 FIRST = date(2026, 10, 1)
@@ -101,19 +101,19 @@ def test_every_fault_of_a_span_is_named() -> None:
 def test_each_root_holds_all_days_so_far() -> None:
     days = days_between(FIRST, END)
     spans = {span.day: [span] for span in spans_of(PLANT, chain(start_ms(FIRST), start_ms(days[3])), FIRST, END)}
-    roots = roots_of(days, spans, [])
+    roots = roots_of(days, spans, GrowingTree())
     assert [root.days for root in roots] == list(range(1, 8))
     assert [root.entries for root in roots] == [1, 0, 0, 1, 0, 0, 0]
     assert roots[0].history == roots[0].of_day.leaf.hex() and roots[1].tree == EMPTY_TREE.hex()
     assert len({root.history for root in roots}) == len(roots)
-    assert roots_of(days[4:], spans, roots[:4]) == roots[4:]
+    assert roots_of(days[4:], spans, history_of(roots[:4])) == roots[4:]
     assert [root_from(root.text) for root in roots] == roots
-    other = roots_of(days, {}, [])
+    other = roots_of(days, {}, GrowingTree())
     assert all(one.history != two.history for one, two in zip(roots, other, strict=True))
 
 
 def test_a_later_root_shows_that_it_grew_from_an_earlier_one() -> None:
-    roots = roots_of(days_between(FIRST, END), {}, [])
+    roots = roots_of(days_between(FIRST, END), {}, GrowingTree())
     leaves = [root.of_day.leaf for root in roots]
     old, new = roots[2], roots[6]
     path = consistency_path(leaves, old.days)
@@ -122,7 +122,7 @@ def test_a_later_root_shows_that_it_grew_from_an_earlier_one() -> None:
 
 def test_the_order_of_spans_is_no_matter() -> None:
     spans = [Span(f"9135050{place}M00000019R", FIRST, 1, 1, f"{place}" * 64) for place in range(5)]
-    assert roots_of([FIRST], {FIRST: spans}, []) == roots_of([FIRST], {FIRST: spans[::-1]}, [])
+    assert roots_of([FIRST], {FIRST: spans}, GrowingTree()) == roots_of([FIRST], {FIRST: spans[::-1]}, GrowingTree())
 
 
 def test_utc_day_is_the_day_in_utc() -> None:

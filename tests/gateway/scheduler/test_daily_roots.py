@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from gateway.carbon import ledger
 from gateway.carbon.roots import Span
-from gateway.scheduler.daily_roots import DailyRoots
+from gateway.scheduler.daily_roots import BrokenHistory, DailyRoots
 from gateway.scheduler.root_checks import RootChecks
 from gateway.signing import Signer
 from gateway.store.ledger_repository import LedgerRepository
@@ -152,6 +152,25 @@ def first_fault(plant: Plant, change: str) -> tuple[date, str] | None:
             if found is not None:
                 return found
         return checks.first_fault()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE ledger_roots SET body = replace(body, '2026-10-05', '2026-10-04') WHERE day = '2026-10-05'",
+        "UPDATE ledger_roots SET body = replace(body, '2026-10-06', '2026-10-09') WHERE day = '2026-10-06'",
+        "UPDATE ledger_roots SET body = '[]' WHERE day = '2026-10-05'",
+        "DELETE FROM ledger_roots WHERE day = '2026-10-05'",
+    ],
+)
+def test_nothing_is_signed_on_top_of_changed_roots(booked: Plant, change: str) -> None:
+    booked.house.roots.make(at("2026-10-07 09:00"))
+    with booked.house.engine.begin() as connection:
+        tamper(connection, change)
+    before = roots(booked).roots()
+    with pytest.raises(BrokenHistory, match="tanmai verify"):
+        booked.house.roots.make(at("2026-10-09 09:00"))
+    assert roots(booked).roots() == before
 
 
 def test_what_breaks_a_root_breaks_verify(booked: Plant) -> None:
