@@ -216,8 +216,8 @@ def proof(out: Console, answer: Mapping[str, Any]) -> None:
     hashes = sum(len(answer[name]) for name in ("span_path", "day_path", "history_path"))
     tree = Tree(f"[bold]entry {escape(entry['enterprise'])}-{entry['seq']}[/] · {entry['day']}", highlight=False)
     tree.add(f"stands with entries {span['first_seq']} to {span['last_seq']} of its chain, booked by {day['day']} UTC")
-    tree.add(f"under that day's tree {day['tree']} of {day['entries']} entries of {day['spans']} enterprises")
-    tree.add(f"under the signed root of {root['day']}, history {root['history']} of {root['days']} days")
+    tree.add(f"under that day's tree {day['tree']} (entries: {day['entries']}, enterprises: {day['spans']})")
+    tree.add(f"under the signed root of {root['day']}, history {root['history']} (days: {root['days']})")
     tree.add(f"{hashes} hashes show it; to have them checked: tanmai proof … --json > proof.json")
     out.print(tree)
 
