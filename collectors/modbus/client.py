@@ -7,9 +7,10 @@ What stays true:
   trusted with that.
 - Every failure of pymodbus or the network comes out as `Unreachable`, `ExceptionReply` or `WrongReply`. After the first
   and the last of them the connection is closed, so that a late reply can never be taken for the next one. RTU and ASCII
-  frames carry no transaction number: before a request that a late reply would fit, one more timeout is waited.
+  frames carry no transaction number: before another request to the same unit and function, one more timeout is waited.
 
-Limit: on a serial line, a reply later than two timeouts could be taken for one to another block of the same length.
+Limit: on a serial line, a reply later than two timeouts could be taken for one to another block of the same length, and
+a refusal for one of any other block.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class ModbusClient:
         self._asked = (0, 0)  # unit and function of the request under way
         self._last_end_s = -1e9
         self._last_pause_s = 0.0
-        self._late: dict[_Shape, _Late] = {}
+        self._late: dict[tuple[int, int], _Late] = {}  # unit, function -> the last request without an answer
         self.answered_in_s = 0.0  # from the last request to the end of its reply
 
     def read(self, unit: int, block: ReadBlock, limits: TimingLimits) -> list[int]:
@@ -147,21 +148,21 @@ class ModbusClient:
             self._sleep(wait_s)
 
     def _expect_late_reply(self, unit: int, block: ReadBlock, limits: TimingLimits) -> None:
-        """Without transaction numbers a reply that comes too late looks like the reply to the next request alike."""
+        """Without transaction numbers a reply or refusal that comes too late looks like that to the next request."""
         if not self._framing.has_transaction:
-            shape = (unit, block.function_code, block.count)
-            self._late[shape] = _Late(block.address, monotonic_s() + limits.timeout_s)
+            until_s = monotonic_s() + limits.timeout_s
+            self._late[unit, block.function_code] = _Late(block.address, block.count, until_s)
 
     def _let_late_reply_pass(self, unit: int, block: ReadBlock) -> None:
         """Wait where the reply to an unanswered request could still come and be taken for the one to this request."""
-        late = self._late.get((unit, block.function_code, block.count))
-        if late is None or late.address == block.address:
+        late = self._late.get((unit, block.function_code))
+        if late is None or (late.address, late.count) == (block.address, block.count):
             return  # asking the same again: whichever reply comes is right
         wait_s = late.until_s - monotonic_s()
         if wait_s > 0:
             self._sleep(wait_s)
         self._client.close()  # and with it what came meanwhile
-        del self._late[unit, block.function_code, block.count]
+        del self._late[unit, block.function_code]
 
     def _note_packet(self, sending: bool, packet: bytes) -> bytes:
         """pymodbus shows every packet here before it goes out and as it comes in."""
@@ -172,14 +173,12 @@ class ModbusClient:
         return self._received
 
 
-_Shape = tuple[int, int, int]  # unit, function, count: what a reply without transaction number can be told by
-
-
 @dataclass(frozen=True, slots=True)
 class _Late:
-    """A request whose reply may still be on its way."""
+    """A request whose reply, or refusal, may still be on its way."""
 
     address: int
+    count: int
     until_s: float
 
 

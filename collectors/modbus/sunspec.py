@@ -2,8 +2,8 @@
 
 A SunSpec device has the marker "SunS" at one of three addresses, and after it a chain of models, each with its number
 and length (SunSpec Device Information Model Specification). The scale of a value stands in a register of its own, so
-the register table of such a meter is only known once it was asked. Offsets are those of the model definitions (pysunspec2
-1.3.7, models/json/model_201.json to model_204.json), which are the same for the four models.
+the register table of such a meter is only known once it was asked. Offsets are those of the model definitions, which
+are the same for the four models (pysunspec2 1.3.7, models/json/model_201.json to model_204.json).
 
 What stays true:
 - Nothing is read but the marker, the chain, and the two models looked for; the chain is followed for MAX_MODELS.

@@ -206,6 +206,7 @@ class LibmodbusSlave:
         self._library.modbus_set_slave(self._context, unit)
         assert self._library.modbus_connect(self._context) == 0
         self._library.modbus_set_indication_timeout(self._context, 0, 50_000)
+        self._library.modbus_set_response_timeout(self._context, 0, 20_000)  # it waits so long before it refuses
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()

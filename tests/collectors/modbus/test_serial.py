@@ -19,6 +19,7 @@ from collectors.modbus.decode import encode
 from collectors.modbus.framing import crc16, lrc
 from collectors.modbus.line import SerialLine
 from collectors.modbus.plan import ReadBlock
+from collectors.modbus.scan import quick_limits, scan
 from collectors.profile import MeterProfile, TimingLimits, load_profile, shipped_config_dir
 
 NOW_MS = 1_760_000_000_000
@@ -66,9 +67,10 @@ def test_a_slave_of_libmodbus_is_polled_over_a_serial_line(
     socat(f"pty,raw,echo=0,link={near}", f"pty,raw,echo=0,link={far}", near, far)
     fill(libmodbus_slave(far, UNIT, baud), meter, VALUES)
 
+    hasty = replace(meter, timing=replace(meter.timing, timeout_s=0.3, retries=0))
     with closing(open_driver(Bus("bus-1", "modbus-rtu", path=str(near), baud=baud))) as driver:
         result = driver.poll(PolledDevice("meter", UNIT, meter, tuple(VALUES)), NOW_MS)
-        nobody = driver.poll(PolledDevice("nobody", UNIT + 1, meter, ("power",)), NOW_MS)
+        nobody = driver.poll(PolledDevice("nobody", UNIT + 1, hasty, ("power",)), NOW_MS)
         again = driver.poll(PolledDevice("meter", UNIT, meter, ("power",)), NOW_MS)
 
     assert result.errors == ()
@@ -93,6 +95,21 @@ def test_a_gateway_that_passes_bytes_through_is_polled_over_tcp(
             assert time.monotonic() < deadline_s, result.errors
 
     assert {reading.point: reading.value for reading in result.readings} == VALUES
+
+
+@pytest.mark.real("socat", "libmodbus")
+def test_a_slave_of_libmodbus_is_found_by_a_scan(
+    socat: Any, libmodbus_slave: Any, meter: MeterProfile, tmp_path: Path
+) -> None:
+    near, far = tmp_path / "near", tmp_path / "far"
+    socat(f"pty,raw,echo=0,link={near}", f"pty,raw,echo=0,link={far}", near, far)
+    fill(libmodbus_slave(far, UNIT, BAUD), meter, {"frequency": 50.0, "voltage_l1": 231.0, "voltage": 230.0})
+
+    with closing(ModbusClient(SerialLine(str(near), baud=BAUD))) as client:
+        before, unit = scan(client, (UNIT - 1, UNIT), {meter.id: meter}, quick_limits(0.3, 0.0))
+
+    assert not before.answers
+    assert unit.fits == (meter.id,)
 
 
 @pytest.mark.real("socat", "libmodbus")
@@ -154,21 +171,25 @@ def test_noise_before_and_after_a_right_frame_costs_nothing(raw_slave: StartSlav
         assert client.read(UNIT, BLOCK, LIMITS) == [555, 0, 100]
 
 
-def test_a_late_serial_reply_is_never_taken_for_that_of_another_block(raw_slave: StartSlave) -> None:
-    other = replace(BLOCK, address=200)
+@pytest.mark.parametrize("late", ["0306FFFFFFFFFFFF", "8302"])
+@pytest.mark.parametrize("other", [replace(BLOCK, address=200), ReadBlock(3, 200, 2, ())])
+def test_a_late_reply_or_refusal_is_never_taken_for_that_of_another_block(
+    raw_slave: StartSlave, late: str, other: ReadBlock
+) -> None:
+    answers = {3: GOOD, 2: bytes.fromhex("0304022B0000")}
     slept: list[float] = []
 
     def late_reply_comes_while_waiting(seconds: float) -> None:
         slept.append(seconds)
         if seconds > 0.05:  # not the silence between frames
-            slave.send(rtu(bytes.fromhex("0306FFFFFFFFFFFF")))
+            slave.send(rtu(bytes.fromhex(late)))
 
-    slave = raw_slave(lambda request: rtu(GOOD) if len(slave.requests) > 1 else b"")
+    slave = raw_slave(lambda request: rtu(answers[request[5]]) if len(slave.requests) > 1 else b"")
 
     with closing(ModbusClient(SerialLine(slave.path, baud=BAUD), sleep=late_reply_comes_while_waiting)) as client:
         with pytest.raises(Unreachable):
             client.read(UNIT, BLOCK, LIMITS)
-        assert client.read(UNIT, other, LIMITS) == [555, 0, 100]
+        assert client.read(UNIT, other, LIMITS) == [555, 0, 100][: other.count]
         assert client.read(UNIT, BLOCK, LIMITS) == [555, 0, 100]
 
     assert [seconds for seconds in slept if seconds > 0.05] != []
