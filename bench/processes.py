@@ -21,7 +21,7 @@ from typing import IO, Any
 from collectors.clock import monotonic_s
 
 ANSWER_S = 300.0  # the longest a child may work before it answers
-START_S = 30.0
+START_S = 60.0
 END_S = 20.0
 ROOT = Path(__file__).resolve().parent.parent
 _PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"])
@@ -112,7 +112,7 @@ def served(data_dir: Path, role: str, mqtt_url: str = "off") -> Iterator[tuple[i
         deadline = monotonic_s() + START_S
         while not ready.exists():
             if process.poll() is not None or monotonic_s() > deadline:
-                raise BenchFailed(f"tanmai serve does not start: {log.read_text()[-2000:]}")
+                raise BenchFailed(f"tanmai serve does not start ({process.poll()}): {log.read_text()[-2000:]}")
             select.select([], [], [], 0.02)
         yield port, process.pid
 
