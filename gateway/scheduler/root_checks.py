@@ -34,6 +34,10 @@ class RootChecks:
         store = RootsRepository(bind)
         return cls(store, signer, store.roots())
 
+    def enterprises(self) -> set[str]:
+        """Those whose entries are under any root."""
+        return {span.enterprise for root in self.roots for span in self.store.spans_of_day(root.day)}
+
     def chain(self, enterprise: str, hashes: Sequence[str]) -> Fault | None:
         """The first span of a chain that does not fit; `hashes` are those of its entries from the first on.
 

@@ -121,6 +121,12 @@ class StatementsRepository:
         with reading(self._bind) as connection:
             return [_statement(row) for row in connection.execute(query)]
 
+    def enterprises(self) -> list[str]:
+        """Those that have a statement."""
+        with reading(self._bind) as connection:
+            query = select(_table.enterprise).distinct().order_by(_table.enterprise)
+            return list(connection.execute(query).scalars())
+
     def open_ones(self) -> list[StoredStatement]:
         """Versions that are open, by month and enterprise."""
         query = select(statements).where(_table.status == "open").order_by(_table.period, _table.enterprise)

@@ -74,6 +74,19 @@ def test_an_entry_that_was_taken_out_is_missed(booked: Plant) -> None:
     assert report["first_break"]["entry"] == f"{PLANT}-3"
 
 
+def test_a_chain_that_is_gone_as_a_whole_is_missed(booked: Plant) -> None:
+    tamper_ledger(booked, f"DELETE FROM ledger_entries WHERE enterprise = '{SECOND}'")
+    broken = booked.house.operations.call("verify")["first_break"]
+    assert (broken["enterprise"], broken["period"]) == (SECOND, "2026-10")
+
+
+@pytest.mark.parametrize("figure", ["lifecycle_kg", "compliance_kg", "energy_kgce"])
+def test_a_changed_total_of_an_open_statement_is_named(booked: Plant, figure: str) -> None:
+    with booked.house.engine.begin() as connection:
+        connection.exec_driver_sql(f"""UPDATE statements SET body = replace(body, '"{figure}":', '"{figure}":1')""")
+    assert figure in booked.house.operations.call("verify")["first_break"]["what"]
+
+
 def test_one_changed_reading_in_the_store_is_named(open_plant: Plants, settings: Settings) -> None:
     plant = open_plant()
     plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 48, 0.0, 100.0))
