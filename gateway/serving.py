@@ -7,6 +7,7 @@ then the pages, then the stores close. A start that fails half-way stops what it
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import logging
 import signal
@@ -46,6 +47,7 @@ log = structlog.get_logger(__name__)
 def run(settings: Settings, role: str) -> None:
     """Serve until a signal comes. Raises ConfigurationError if it cannot start."""
     configure_logging(settings.log_level, sys.stderr)
+    faulthandler.enable()  # a crash in native code then leaves the stacks of all threads in the log
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from flask import Blueprint, Flask, Response, request
 
+from collectors.message_types import work_out_structs
 from gateway.api import accounts, auth, changes, enterprises, entries, operations, ops, parks, problem, records, roots
 from gateway.dashboard import frame, languages, signing_in, views
 from gateway.parts import Parts
@@ -55,6 +56,7 @@ def assemble(parts: Parts) -> Flask:
     if parts.intake_blueprint is not None:
         app.register_blueprint(parts.intake_blueprint)
     app.after_request(_tag)
+    work_out_structs()  # requests are served by several threads
     return app
 
 

@@ -18,6 +18,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, select
 
 from collectors.errors import ConfigurationError, Problem
+from collectors.message_types import worked_out
 from gateway.registry.diff import RegistryDiff, lines_between
 from gateway.registry.loading import RegistryFile
 from gateway.registry.model import Device, Enterprise, Park, Point, Registry
@@ -158,9 +159,9 @@ def _number(
 
 
 def _registry(version: int, documents: Documents, numbers: dict[PointName, int]) -> Registry:
-    parks = {own: msgspec.convert(document, Park) for own, document in documents["parks"].items()}
+    parks = {own: msgspec.convert(document, worked_out(Park)) for own, document in documents["parks"].items()}
     enterprises = {
-        own: _numbered(msgspec.convert(document, Enterprise), numbers)
+        own: _numbered(msgspec.convert(document, worked_out(Enterprise)), numbers)
         for own, document in documents["enterprises"].items()
     }
     return Registry(version, parks, enterprises)

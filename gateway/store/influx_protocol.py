@@ -38,6 +38,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
 from collectors.errors import ConfigurationError, StoreError, StoreRefused, StoreUnavailable
+from collectors.message_types import worked_out
 
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 30
@@ -177,6 +178,7 @@ class InfluxServer:
         `row` is the type of a row, such as tuple[int, float]: what the server sends is checked against it.
         """
         self._known_version()
+        shape = worked_out(_Answer[row])
         form = {"q": influxql, "epoch": "ms", "chunked": "true", "chunk_size": str(ROWS_PER_CHUNK)}
         body = urlencode({**self._address.database, **form}).encode()
         with self._translated():
@@ -184,7 +186,7 @@ class InfluxServer:
             try:
                 self._raise_for_status(response)
                 for line in response:
-                    yield from self._series(line, _Answer[row])
+                    yield from self._series(line, shape)
             finally:
                 response.drain_conn()  # what is left of an answer given up would be taken for the next one
                 response.release_conn()

@@ -191,9 +191,9 @@ class Process:
                 command(self._arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self._environment)
             )
 
-    def await_line(self, text: str) -> None:
-        until(lambda: text in self.said or not self.runs, f"“{text}” in {self.log_file}", START_S)
-        assert self.runs, self.said
+    def await_line(self, text: str, timeout_s: float = START_S) -> None:
+        until(lambda: text in self.said or not self.runs, f"“{text}” in {self.log_file}", timeout_s)
+        assert text in self.said, self.said
 
     def end(self, how: signal.Signals) -> tuple[int, float]:
         """Exit code, and the seconds it took."""

@@ -73,7 +73,7 @@ def start(data_dir: Path) -> Demo:
     process = Process(arguments, clean_environment(), data_dir.with_name("demo.log"))
     started_s = time.monotonic()
     process.launch()
-    until(lambda: (data_dir / "ready.json").exists() and "ready: " in process.said, "ready", START_WITHIN_S)
+    process.await_line("Ctrl-C stops it", START_WITHIN_S)
     return Demo(process, data_dir, time.monotonic() - started_s)
 
 
