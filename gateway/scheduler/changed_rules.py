@@ -37,6 +37,10 @@ LONG_AGO_MS, FAR_AHEAD_MS = 0, 2**52  # before and after every reading
 # Under which the fingerprints are kept: of an enterprise's points, of its sources.
 POINTS, SOURCES = "rules.", "sources."
 
+# Of the usage engine and its stage: raised by whoever changes what they give, so that stored usage is computed anew.
+# 2: an hour is replaced out of all its readings, and readings marked bad are bridged.
+ENGINE = 2
+
 Prints = dict[str, str]  # point or source -> fingerprint
 Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around all its readings; a point without any is missing
 
@@ -147,7 +151,7 @@ def _point_prints(registry: Registry) -> dict[str, Prints]:
     rules = rules_of(registry, list(registry.refs_by_id))
     prints: dict[str, Prints] = {name: {} for name in registry.enterprises}
     for point_id, rule in rules.items():
-        prints[rule.enterprise][str(point_id)] = sha256_of(repr(rule))
+        prints[rule.enterprise][str(point_id)] = sha256_of(f"{ENGINE} {rule!r}")
     return prints
 
 
