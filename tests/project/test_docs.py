@@ -28,7 +28,9 @@ LINE_NUMBERS = re.compile(r"\.(?:py|yaml|toml):\d+|#L\d+|\blines? \d+\b", re.IGN
 FORBIDDEN = re.compile(r"(?<![\w.])/(?:work|farm|root)/|pypi\.org|registry\.npmjs|files\.pythonhosted|\.\./shared")
 IMAGINARY = "acme"  # the maker of the meters that docs show how to add
 DOTTED = re.compile(r"(?:collectors|edge_agent|gateway)(?:\.\w+)+(?<!\.txt)\Z")
-PATHS = re.compile(r"(?:collectors|edge_agent|gateway|config|tests|docs|deploy|scripts|requirements|tools)/[\w./-]*[\w/]\Z")
+PATHS = re.compile(
+    r"(?:collectors|edge_agent|gateway|config|tests|docs|deploy|scripts|requirements|tools)/[\w./-]*[\w/]\Z"
+)
 
 
 def spans(text: str) -> Iterator[str]:
