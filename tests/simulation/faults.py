@@ -109,7 +109,7 @@ def fair(rng: random.Random, start_ms: int, end_ms: int, devices: list[str]) -> 
         not_available=share(0.1),
         agent_killed=share(0.05),
         agent_stopped=share(0.02),
-        gateway_killed=share(0.015),
+        gateway_killed=share(0.025),
         store_flaky=share(0.1),
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from collectors.errors import StoreUnavailable
 from collectors.profile import load_profiles
@@ -75,11 +75,12 @@ class GatewaySide:
         ):
             house = wiring.build(replace(Settings(), data_dir=str(self._place), mqtt_url="off"))
         self.house, self._open = house, True
-        house.operations.call("registry_apply", text=self._registry, file="registry.yaml")
+        if not house.registry().enterprises:
+            house.operations.call("registry_apply", text=self._registry, file="registry.yaml")
         self._letters: list[Letter] = []  # what `_pending` holds
         batches, statuses = self._weathered(house.intake.batches), self._weathered(house.intake.statuses)
         self._pending = Pending(replace(house.intake, batches=batches, statuses=statuses), house.ingest_stats)
-        event.listen(house.engine, "commit", lambda _connection: self.fuse.burn("before a relational commit"))
+        event.listen(house.engine, "commit", self._before_relational_commit)
 
     def step(self, true_ms: int) -> None:
         """Read what came, commit, answer. A power cut ends the process; the broker gives most letters again."""
@@ -117,11 +118,11 @@ class GatewaySide:
         committed = self._pending.commit(self._true_ms, self._true_ms / 1000)
         if committed:
             self._letters = []
+            self.fuse.burn("before receipts are sent")
         for one in committed:
             if one.receipt is None:
                 continue
             self.receipts.append((one.message.arrival.sender, one.receipt))
-            self.fuse.burn("before a receipt is sent")
             sender = one.message.arrival.sender
             payload = encode_receipt(one.receipt)
             self._broker.take(self._broker.to_plant[sender], sender, "receipts", payload, self._true_ms)
@@ -131,6 +132,11 @@ class GatewaySide:
 
     def _weathered(self, store: object) -> Any:
         return Weathered(store, self.fuse, self._rng, self._away, lambda: self._weather().store_flaky)
+
+    def _before_relational_commit(self, _connection: Connection) -> None:
+        self.fuse.burn("before a relational commit")
+        if self._rng.random() < self._weather().store_flaky / 4:
+            raise StoreUnavailable("the database does not take a commit (simulated)")
 
     def _away(self) -> bool:
         return within(self._true_ms, self._weather().store_away)

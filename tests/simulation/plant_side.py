@@ -122,7 +122,8 @@ class PlantSide:
         self._every_ms = {device: rng.choice((poll_ms, 2 * poll_ms, 4 * poll_ms)) for device in BUSES}
         self._grouping = Grouping(rng.choice((3, 20, 1000)), rng.choice((0, 2 * poll_ms, 8 * poll_ms)))
         max_bytes = rng.choice((12_000, 400_000)) if rng.random() < 0.3 else 2**29
-        self._limits = BufferLimits(max_bytes=max_bytes, window=rng.choice((2, 8, 32)))
+        resend_ms = rng.choice((30_000, 6 * poll_ms))
+        self._limits = BufferLimits(max_bytes=max_bytes, window=rng.choice((2, 8, 32)), resend_after_ms=resend_ms)
         self.fuse = Fuse(self._take_image, tell)
         self.kept: dict[str, list[Key]] = {}  # batch -> its readings: what the agent has vouched for
         self.lost_in_memory: list[Key] = []  # taken by an agent that was killed before its disk had them

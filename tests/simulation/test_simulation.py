@@ -14,7 +14,7 @@ import pytest
 from tests.simulation.oracle import check
 from tests.simulation.world import World
 
-FRESH_SEEDS = int(os.environ.get("SIM_SEEDS", "30"))
+FRESH_SEEDS = int(os.environ.get("SIM_SEEDS", "20"))
 
 
 def failed_once() -> list[int]:

@@ -82,6 +82,7 @@ class World:
         self.poll_ms, length_ms = rng.choice(PACES)
         self.end_ms = START_MS + rng.randrange(length_ms * 3 // 4, length_ms * 5 // 4)
         self.weather = fair(rng, START_MS, self.end_ms, sorted(BUSES))
+        self._roll_up_chance = rng.choice((0.01, 0.01, 0.08))  # per tick: rare, or nearly as often as live
         self.clock_stepped = any(offset for _, offset in self.weather.clock_off)
         self.story: list[str] = []
         self._loud = loud
@@ -123,7 +124,7 @@ class World:
         if rng.random() < weather.agent_killed:
             self.plant.fuse.light(rng.randint(1, 12))
         if rng.random() < weather.gateway_killed:
-            self.gateway.fuse.light(rng.randint(1, 25))
+            self.gateway.fuse.light(rng.randint(1, rng.choice((8, 50))))
         for _ in range(rng.randint(1, 3)):
             self.now_ms += rng.randrange(2_000)
             self.plant.step(self.now_ms)
@@ -132,7 +133,7 @@ class World:
         self.archive.step(self.broker, self.now_ms)
         if rng.random() < 0.2:
             self.gateway.step(self.now_ms)
-        if rng.random() < 0.015:
+        if rng.random() < self._roll_up_chance:
             self.tell(f"roll-up: {self.gateway.roll_up(self.now_ms)}")
 
     def _heal(self) -> None:
