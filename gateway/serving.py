@@ -28,6 +28,7 @@ from gateway.settings import Settings, split_address
 from gateway.wiring import House, build
 
 WEB_THREADS = 8
+STDERR = 2  # the descriptor: `sys.stderr` may be something that has none
 CONNECTION_LIMIT = 256
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MQTT_TIMEOUT_S = 15.0
@@ -47,7 +48,7 @@ log = structlog.get_logger(__name__)
 def run(settings: Settings, role: str) -> None:
     """Serve until a signal comes. Raises ConfigurationError if it cannot start."""
     configure_logging(settings.log_level, sys.stderr)
-    faulthandler.enable()  # a crash in native code then leaves the stacks of all threads in the log
+    faulthandler.enable(STDERR)  # a crash in native code then leaves the stacks of all threads in the log
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
