@@ -24,7 +24,7 @@ from gateway.scheduler.days import WHOLE, first_open_day, month_of
 from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
 from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
 from gateway.scheduler.usage_stage import UsageStage
-from gateway.store.database import writing
+from gateway.store.database import alone, writing
 from gateway.store.dirty_days_repository import DirtyDay, DirtyDaysRepository, SourceDay
 from gateway.store.kept_repository import KeptRepository
 from gateway.store.statements_repository import StatementsRepository
@@ -55,11 +55,11 @@ class Pipeline:
     entries: EntriesStage
     statements: StatementsStage
     settle_s: float
-    lock: threading.Lock = field(default_factory=threading.Lock)  # a command and the scheduler take turns
+    lock: threading.Lock = field(default_factory=threading.Lock)  # threads take turns; `alone` is for processes
 
     def run(self, now_ms: int) -> dict[str, dict[str, Any]]:
         """Do everything that is due; gives what each stage did."""
-        with self.lock:
+        with self.lock, alone(self.engine):
             registry = self.registry()
             rules = self.changed_rules.run(registry, now_ms)
             usage = self.usage.run(registry, now_ms)
@@ -157,7 +157,7 @@ class Pipeline:
         if close_day == 0:
             return 0
         closed = 0
-        with self.lock:
+        with self.lock, alone(self.engine):
             registry = self.registry()
             for stored in StatementsRepository(self.engine).open_ones():
                 enterprise = registry.enterprises.get(stored.enterprise)
@@ -173,7 +173,7 @@ class Pipeline:
         """Close a month now: (enterprise, version) of those closed, (enterprise, why not) of the others."""
         done: list[tuple[str, int]] = []
         refused: list[tuple[str, str]] = []
-        with self.lock:
+        with self.lock, alone(self.engine):
             registry = self.registry()
             for enterprise in registry.enterprises.values():
                 if only is not None and enterprise.id != only:

@@ -15,6 +15,7 @@ per process, and a thread waits POOL_TIMEOUT_S for one.
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any number will do as long as every replica uses the same: "tanmai" in ASCII.
 _MIGRATION_LOCK = 0x74616E6D6169
+_WORK_LOCK = _MIGRATION_LOCK + 1
 _DEFERRED = {"tanmai_deferred": True}
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -121,6 +123,25 @@ def take_turns(connection: Connection, table: Table) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """One process at a time on this database; the others wait. Ends with the process, however that ends.
+
+    For work that reads, thinks and writes in several transactions, where two at once would undo each other's.
+    """
+    if engine.dialect.name == "postgresql":
+        with _translated(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _WORK_LOCK})
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _WORK_LOCK})
+        return
+    with Path(f"{engine.url.database}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _address(url: str) -> URL:

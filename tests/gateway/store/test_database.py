@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, func, select, text
 
 from collectors.errors import ConfigurationError, StoreRefused, StoreUnavailable
-from gateway.store.database import open_database, reading, take_turns, upsert, writing
+from gateway.store.database import alone, open_database, reading, take_turns, upsert, writing
 from gateway.store.schema import changes, metadata, settings_kept
 
 
@@ -167,3 +167,26 @@ def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot be made"):
         open_database(f"sqlite:///{tmp_path}/file/tanmai.sqlite")
+
+
+def test_of_two_that_work_alone_the_second_waits_for_the_first(database_url: str) -> None:
+    first, second = open_database(database_url), open_database(database_url)  # as two processes would
+    order: list[str] = []
+    inside = threading.Event()
+
+    def wait_for_it() -> None:
+        inside.wait(10)
+        with alone(second):
+            order.append("second")
+
+    waiting = threading.Thread(target=wait_for_it)
+    waiting.start()
+    with alone(first):
+        inside.set()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        order.append("first")
+    waiting.join(10)
+    assert order == ["first", "second"]
+    for engine in (first, second):
+        engine.dispose()
