@@ -73,10 +73,7 @@ class UsageStage:
         rules = rules_of(registry, window.point_ids)
         if not rules:
             return UsageDone()
-        known = tuple(sorted(rules))
-        before = usable(_neighbours(self.timeseries.before, known, window.start_ms, REACH, rules), rules)
-        after = usable(_neighbours(self.timeseries.after, known, window.end_ms, REACH, rules), rules)
-        reached = Reach.of(Window(known, window.start_ms, window.end_ms), before, after)
+        reached = reach_of(self.timeseries, rules, window)
         return sum((self._replace(registry, rules, one, now_ms) for one in reached.windows()), UsageDone())
 
     def _replace(self, registry: Registry, rules: dict[int, PointRule], window: Window, now_ms: int) -> UsageDone:
@@ -131,6 +128,14 @@ def rules_of(registry: Registry, point_ids: Sequence[int]) -> dict[int, PointRul
             if rule is not None:
                 rules[point.point_id] = rule
     return rules
+
+
+def reach_of(timeseries: TimeSeriesStore, rules: Mapping[int, PointRule], window: Window) -> Reach:
+    """The hours that the readings of a window can change, of those of its points that have a rule."""
+    known = tuple(sorted(rules))
+    before = usable(_neighbours(timeseries.before, known, window.start_ms, REACH, rules), rules)
+    after = usable(_neighbours(timeseries.after, known, window.end_ms, REACH, rules), rules)
+    return Reach.of(Window(known, window.start_ms, window.end_ms), before, after)
 
 
 def recomputed_usage(

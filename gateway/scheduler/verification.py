@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from collectors.clock import HOUR_MS
 from gateway.accounts.documents import StatementDocument, statement_from
 from gateway.accounts.periods import Period
 from gateway.carbon import ledger
@@ -29,7 +28,8 @@ from gateway.scheduler.changed_rules import EVER
 from gateway.scheduler.days import days_fed_by, month_days
 from gateway.scheduler.root_checks import RootChecks
 from gateway.scheduler.series import SeriesSource
-from gateway.scheduler.usage_stage import CLAIM_HOURS, recomputed_usage
+from gateway.scheduler.usage_stage import CLAIM_HOURS, reach_of, recomputed_usage, rules_of
+from gateway.scheduler.windows import windows_of
 from gateway.signing import Signer
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
@@ -190,9 +190,11 @@ class Verifier:
         """Days whose readings have changed since they were booked."""
         dirty = self.timeseries.claim_dirty(CLAIM_HOURS)
         days: set[tuple[str, str, date]] = set()
-        for point_id, hour_ms in zip(dirty.point_id.tolist(), dirty.hour_ms.tolist(), strict=True):
-            if point_id in registry.refs_by_id:
-                days |= days_fed_by(registry, point_id, hour_ms - HOUR_MS, hour_ms + 2 * HOUR_MS)
+        for window in windows_of(dirty):
+            rules = rules_of(registry, window.point_ids)
+            if rules:
+                for point_id, start_ms, end_ms in reach_of(self.timeseries, rules, window).rows():
+                    days |= days_fed_by(registry, point_id, start_ms, end_ms)
         return days
 
 

@@ -133,3 +133,14 @@ def test_only_one_enterprise_is_checked_when_asked_for(booked: Plant) -> None:
     tamper_ledger(booked, f"UPDATE ledger_entries SET emission_g = 0 WHERE enterprise = '{PLANT}'")
     assert booked.house.operations.call("verify", enterprise=SECOND)["ok"]
     assert not booked.house.operations.call("verify", enterprise=PLANT)["ok"]
+
+
+def test_the_first_reading_after_a_long_outage_is_no_break(plant: Plant) -> None:
+    """It ends the step that began days ago, so it bears on the day before the gap, which waits for the roll-up too."""
+    plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 20, 0.0, 100.0))
+    plant.roll_up("2026-10-08 01:00")
+    plant.put("incomer", "energy_import", steady("2026-10-08 02:00", 1, 5000.0, 100.0))
+    report = plant.house.operations.call("verify")
+    assert report["ok"] and "waiting" in report["notes"][0]
+    plant.roll_up("2026-10-08 04:00")
+    assert plant.house.operations.call("verify")["ok"]
