@@ -32,6 +32,7 @@ STDERR = 2  # the descriptor: `sys.stderr` may be something that has none
 CONNECTION_LIMIT = 256
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MQTT_TIMEOUT_S = 15.0
+FIRST_START = "first-start"  # a file in the data directory until a start was whole
 BROKER_LOOK_S = 2.0  # how often a dead embedded broker is noticed
 
 # Which parts run in which role. Every role answers health and metrics.
@@ -57,9 +58,12 @@ def run(settings: Settings, role: str) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     _refuse_second(settings)
+    is_new = not settings.data_path.is_dir() or not any(settings.data_path.iterdir())
     with contextlib.ExitStack() as started:
         house = build(settings)
         started.callback(house.close)
+        if is_new:
+            (settings.data_path / FIRST_START).touch()
         (settings.data_path / "ready.json").unlink(missing_ok=True)  # of a former start: nothing is ready yet
         url = _start_web(house, role, started)
         address = _start_intake(house, started) if "intake" in PARTS[role] else None
@@ -148,12 +152,9 @@ def _start_intake(house: House, started: contextlib.ExitStack) -> BrokerAddress 
 
 
 def _say_ready(house: House, url: str, address: BrokerAddress | None, started: contextlib.ExitStack) -> None:
-    """Write control.json and ready.json, and print the ready line.
-
-    Where nobody has a token yet, also because the first start failed half-way, an administrator gets one.
-    """
+    """Write control.json and ready.json and print the ready line; the first whole start makes an admin token."""
     data_path = house.settings.data_path
-    first_start = not house.access.tokens()
+    first_start = (data_path / FIRST_START).exists()
     ControlFile(url, house.control_token).write(data_path)
     started.callback((data_path / "control.json").unlink, missing_ok=True)
     tokens: dict[str, str] = {}
@@ -161,6 +162,7 @@ def _say_ready(house: House, url: str, address: BrokerAddress | None, started: c
         tokens["admin"] = house.operations.call("token_create", role="admin", subject="")["token"]
     mqtt = "" if address is None else repr(address)
     write_private(data_path / "ready.json", json.dumps({"url": url, "mqtt": mqtt, "tokens": tokens}))
+    (data_path / FIRST_START).unlink(missing_ok=True)
     out = Console(soft_wrap=True)  # addresses and paths stay whole however narrow the terminal is
     out.print(f"Tanmai is ready at {url}" + (f", MQTT at {mqtt}" if mqtt else ""), markup=False, highlight=False)
     if first_start:

@@ -111,6 +111,7 @@ def test_taken_port_is_named_and_the_next_start_is_a_whole_first_start(
     assert not (gateway.data_dir / "ready.json").exists()
     gateway.start()
     assert gateway.ready["tokens"]["admin"].startswith("tm_")
+    assert gateway.tanmai("token", "list").out.count(" admin ") == 1
     for name in ("ready.json", "control.json"):
         assert (gateway.data_dir / name).stat().st_mode & 0o777 == 0o600
 
