@@ -10,8 +10,8 @@ A fall is named, never guessed silently:
   undecided    no later reading shows yet what it was: nothing is booked for now
 
 A rise is implausible where it is above rated power × time × MARGIN, and quarantined. Without a rated power one rise is
-still doubted: from standing at exactly zero by far more than the counter makes afterwards, which is what the end of a
-run of bad zeros looks like.
+still doubted: from standing at exactly zero, or from a zero that is the very first reading, by far more than the
+counter makes afterwards, which is what the end of a run of bad zeros looks like.
 
 What stays true: a verdict depends on at most two readings before and three after the fall, so that one late reading
 changes only its neighbourhood (`usage.REACH`, `usage.CONTEXT`).
@@ -96,6 +96,7 @@ class Step:
     later: float | None
     duration_ms: int
     later_ms: int  # from `after` to `later`
+    opened: bool = False  # `before` is a replacing meter's declared first value: a zero is meant
     closed: bool = False  # `after` is a replaced meter's declared last value: nothing can come later
 
 
@@ -145,7 +146,7 @@ def judge_rise(step: Step, limits: Limits) -> Judgement:
 
 
 def _from_standing_zero(step: Step, rise: float) -> bool:
-    if step.before != 0 or step.earlier != 0 or rise <= 0:
+    if step.before != 0 or step.earlier not in (None, 0) or step.opened or rise <= 0:
         return False
     if step.later is None:
         return False

@@ -191,6 +191,7 @@ def _step(kept: Tracks, row: int) -> Step:
         later=float(kept.value[row + 2]) if has_later else None,
         duration_ms=int(kept.at_ms[row + 1] - kept.at_ms[row]),
         later_ms=int(kept.at_ms[row + 2] - kept.at_ms[row + 1]) if has_later else 0,
+        opened=not has_earlier and bool(kept.meter[row] > 0),
         closed=bool(kept.mark[row + 1] == DECLARED_END),
     )
 

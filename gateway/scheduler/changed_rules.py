@@ -39,7 +39,8 @@ POINTS, SOURCES = "rules.", "sources."
 
 # Of the usage engine and its stage: raised by whoever changes what they give, so that stored usage is computed anew.
 # 2: an hour is replaced out of all its readings, and readings marked bad are bridged.
-ENGINE = 2
+# 3: a bad zero as the very first reading of an unrated counter is doubted.
+ENGINE = 3
 
 Prints = dict[str, str]  # point or source -> fingerprint
 Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around all its readings; a point without any is missing
