@@ -18,13 +18,13 @@ from typing import TextIO
 
 import structlog
 from rich.console import Console
-from waitress import create_server
 
 from collectors.errors import ConfigurationError
 from gateway import create_app
 from gateway.broker.address import BrokerAddress
 from gateway.control import ControlFile, write_private
 from gateway.settings import Settings, split_address
+from gateway.web_server import WebServer
 from gateway.wiring import House, build
 
 WEB_THREADS = 8
@@ -110,30 +110,14 @@ def _start_web(house: House, role: str, started: contextlib.ExitStack) -> str:
     host, port = split_address(house.settings.http)
     app = create_app(house.parts(takes_readings="intake" in PARTS[role]))
     try:
-        server = create_server(
-            app,
-            host=host,
-            port=port,
-            threads=WEB_THREADS,
-            connection_limit=CONNECTION_LIMIT,
-            max_request_body_size=MAX_BODY_BYTES,
-            ident=None,
-        )
+        server = WebServer(app, host, port)
     except OSError as error:
         raise ConfigurationError(
             f"TANMAI_HTTP={house.settings.http}: {error.strerror}; stop what listens there or choose another port"
         ) from error
-    thread = threading.Thread(target=server.run, name="web", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        server.close()
-        server.task_dispatcher.shutdown()
-        thread.join(5)
-
-    started.callback(stop)
-    named = f"[{host}]" if ":" in host else host
-    return f"http://{named}:{server.effective_port}"
+    server.start()
+    started.callback(server.stop)
+    return server.url
 
 
 def _start_intake(house: House, started: contextlib.ExitStack) -> BrokerAddress | None:
