@@ -73,9 +73,17 @@ def run(settings: Settings, role: str) -> None:
             started.callback(runner.stop)
         _say_ready(house, url, address, started)
         while not stop.wait(BROKER_LOOK_S):
-            if house.broker is not None:
-                house.broker.revive()
+            _look_after_broker(house)
         log.info("stopping", role=role)
+
+
+def _look_after_broker(house: House) -> None:
+    """Start an embedded broker that died again. If that fails, pages and HTTP intake go on, and the next look tries."""
+    try:
+        if house.broker is not None:
+            house.broker.revive()
+    except (ConfigurationError, OSError) as error:
+        log.error("broker_not_revived", why=str(error), next="trying again; agents keep their readings meanwhile")
 
 
 def _refuse_second(settings: Settings) -> None:

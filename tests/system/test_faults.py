@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
+from urllib.parse import urlsplit
 
-from tests.system.small_park import Agent, CountingMeter, Gateway, http, until
+from collectors.clock import now_ms
+from tests.system.small_park import AGENT, Agent, CountingMeter, Gateway, http, until
 
 KILLS = 3
 READINGS_BETWEEN = 20
@@ -61,11 +64,41 @@ def test_broker_killed_and_emptied_loses_nothing(gateway: Gateway, agent: Agent,
     await_more(gateway, meter, 5)
     killed = gateway.broker_pid
     os.kill(killed, signal.SIGKILL)
-    shutil.rmtree(gateway.data_dir / "broker")
-    (gateway.data_dir / "broker").mkdir()
+    for file in sorted((gateway.data_dir / "broker").rglob("*"), reverse=True):
+        if file.is_file():
+            file.unlink(missing_ok=True)
     until(lambda: http("GET", f"{gateway.url}/readyz").status == 200 and gateway.broker_pid != killed, "a new broker")
     await_more(gateway, meter, READINGS_BETWEEN)
     freeze_and_check(gateway, meter)
+
+
+def test_broker_that_cannot_come_back_yet_stops_nothing_else(
+    gateway: Gateway, agent: Agent, meter: CountingMeter
+) -> None:
+    agent.start()
+    await_more(gateway, meter, 5)
+    address = urlsplit(gateway.mqtt)
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        os.kill(gateway.broker_pid, signal.SIGKILL)
+        until(lambda: bound(squatter, str(address.hostname), address.port or 0), "its port for somebody else")
+        gateway.await_line("broker_not_revived")
+        assert http("GET", f"{gateway.url}/healthz").status == 200
+        assert http("GET", f"{gateway.url}/readyz").status == 503
+        receipt = gateway.post_history(AGENT, "incomer-1", {now_ms() - 60_000: [1.0]}, "energy_import")
+        assert receipt["status"] == "stored"
+    until(lambda: http("GET", f"{gateway.url}/readyz").status == 200, "the broker again")
+    await_more(gateway, meter, 5)
+    freeze_and_check(gateway, meter)
+
+
+def bound(squatter: socket.socket, host: str, port: int) -> bool:
+    try:
+        squatter.bind((host, port))
+    except OSError:
+        return False
+    squatter.listen()
+    return True
 
 
 def test_gateway_killed_again_and_again_under_load_keeps_every_reading_once(
