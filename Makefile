@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 DASHBOARD := gateway/dashboard
-# One file, one worker, one server: tests that share a real server say so with the xdist_group mark.
+# Workers take any test of any file, so each starts the real servers it needs: groups (the xdist_group mark) are not kept.
 PYTEST_WORKERS ?= 2
 
 .PHONY: help run test check bench sim lock clean
