@@ -183,7 +183,9 @@ class Pipeline:
                     continue
                 version = self.statements.close(registry, enterprise, period, now_ms)
                 if version is None:
-                    refused.append((enterprise.id, "nothing to close: it is closed already, or nothing was ever booked in it"))
+                    refused.append(
+                        (enterprise.id, "nothing to close: it is closed already, or nothing was ever booked in it")
+                    )
                 else:
                     done.append((enterprise.id, version))
         return done, refused
