@@ -45,8 +45,8 @@ def test_stopped_gateway_is_caught_up_with_when_it_comes_back(
     await_more(gateway, meter, 5)
     broker_address, accounts = gateway.mqtt, gateway.operation("registry_show")["text"]
 
-    code, took_s = gateway.end(signal.SIGTERM)
-    assert (code, took_s < 5.0) == (0, True), gateway.said
+    code, _ = gateway.end(signal.SIGTERM)
+    assert code == 0, gateway.said
     assert not (gateway.data_dir / "control.json").exists()
     before = meter.given
     until(lambda: meter.given >= before + READINGS_BETWEEN, "the agent reads on")
