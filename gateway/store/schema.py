@@ -259,6 +259,23 @@ changes = Table(
     Column("at_ms", BigInteger, nullable=False),
 )
 
+# Where the change feed is brought to, and how far each receiver has come.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("platform", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", String(64), nullable=False),  # needed to sign, so it cannot be a hash
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("after_seq", BigInteger, nullable=False),  # of `changes`: everything up to here was taken
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("failing_since_ms", BigInteger),
+    Column("next_at_ms", BigInteger, nullable=False),
+    Column("parked_at_ms", BigInteger),
+    Column("last_error", Text, nullable=False),
+)
+
 # --- scheduler ------------------------------------------------------------------------------------------------------
 
 leases = Table(
