@@ -88,6 +88,8 @@ batches = Table(
     Column("accepted", Integer, nullable=False),
     Column("set_aside", Integer, nullable=False),
     Column("reasons", Text, nullable=False),  # JSON list of {reason, count}
+    Column("signature", String(16), nullable=False, server_default=""),  # verdict; "" = nobody looked
+    Column("key_id", String(43), nullable=False, server_default=""),  # whose signature it claims to carry; "" = none
 )
 
 set_aside = Table(
@@ -304,6 +306,22 @@ agent_status = Table(
     Column("received_at_ms", BigInteger, nullable=False),
     Column("online", Boolean, nullable=False),
     Column("document", Text, nullable=False),  # the retained status message
+)
+
+# Configurations pushed to agents, and what became of each.
+agent_configs = Table(
+    "agent_configs",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("agent", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),  # YAML as it was pushed; "" = the agent goes by its own file
+    Column("sealed", LargeBinary, nullable=False),  # the message, signed
+    Column("made_at_ms", BigInteger, nullable=False),
+    Column("made_by", String(160), nullable=False),
+    Column("outcome", String(16), nullable=False, server_default=""),  # as the agent said; "" = nothing yet
+    Column("why", Text, nullable=False, server_default=""),
+    Column("decided_at_ms", BigInteger),
 )
 
 settings_kept = Table(
