@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from collectors.errors import Problem
 from collectors.quantities import QUANTITIES
+from collectors.seals import PublicKey
 from gateway.registry.credit_code import problem_of
 from gateway.registry.feeds import feed_of
 from gateway.registry.file_shape import DeviceShape, FeedShape, ReplacementShape, SourceShape
@@ -119,6 +120,33 @@ def ids_are_plain_and_single(enterprise: Place, world: World) -> Problems:
         yield from repeated(points)
 
 
+def agent_keys_are_keys_of_one_agent(enterprise: Place, world: World) -> Problems:
+    """Each is a key, and no two agents share one: a signature must name its agent."""
+    owners: dict[str, str] = {}
+    for agent in enterprise.items("agents"):
+        own = agent.text("id") or ""
+        for place in agent.items("public_keys"):
+            text = place.value(str) or place.text("key")
+            if text is None:
+                continue
+            try:
+                PublicKey.parse(text)
+            except ValueError as error:
+                yield place.problem(str(error))
+                continue
+            if text in owners:
+                yield place.problem(f"stands under agent {owners[text]} already: each agent has a key of its own")
+            owners.setdefault(text, own)
+
+
+def signatures_can_be_required(enterprise: Place, world: World) -> Problems:
+    if not enterprise.at("require_signed_batches").value(bool):
+        return
+    for agent in enterprise.items("agents"):
+        if not agent.items("public_keys"):
+            yield agent.problem("has no public_keys, and require_signed_batches would set aside all that it sends")
+
+
 def devices_have_points(enterprise: Place, world: World) -> Problems:
     for place in enterprise.items("devices"):
         profile = place.text("profile")
@@ -210,6 +238,8 @@ ENTERPRISE_CHECKS: tuple[Check, ...] = (
     fuel_set_exists,
     own_factors_exist,
     ids_are_plain_and_single,
+    agent_keys_are_keys_of_one_agent,
+    signatures_can_be_required,
     devices_have_points,
     sources_are_fed,
     evidence_covers_days,

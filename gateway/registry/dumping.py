@@ -16,7 +16,19 @@ from collectors.clock import from_ms
 from gateway.registry.feeds import written_form
 from gateway.registry.file_shape import DeviceShape
 from gateway.registry.knowledge import Knowledge, KnownProfile
-from gateway.registry.model import GAP_MAX_S, Device, Enterprise, Name, Park, Point, Registry, Replacement, Source
+from gateway.registry.model import (
+    GAP_MAX_S,
+    Agent,
+    AgentKey,
+    Device,
+    Enterprise,
+    Name,
+    Park,
+    Point,
+    Registry,
+    Replacement,
+    Source,
+)
 from gateway.registry.points import points_of
 
 WIDTH = 140  # columns before a line is broken
@@ -66,12 +78,23 @@ def _enterprise(enterprise: Enterprise, knowledge: Knowledge) -> dict[str, Any]:
         method={"electricity": method.electricity, "fuel_set": method.fuel_set, "gwp": method.gwp},
         rating_policy=enterprise.rating_policy,
         consents=list(enterprise.consents),
-        agents=[{"id": agent.id} for agent in enterprise.agents],
+        agents=[_agent(agent) for agent in enterprise.agents],
+        require_signed_batches=enterprise.require_signed_batches,
         devices=[_device(device, knowledge) for device in enterprise.devices],
         sources=[_source(source) for source in enterprise.sources],
         products=[_given(id=own.id, unit=own.unit, name=_name(own.name)) for own in enterprise.products],
         replacements=[_replacement(replacement) for replacement in enterprise.replacements],
     )
+
+
+def _agent(agent: Agent) -> dict[str, Any]:
+    return _given(id=agent.id, public_keys=[_agent_key(key) for key in agent.public_keys])
+
+
+def _agent_key(key: AgentKey) -> str | dict[str, Any]:
+    if key.valid_until_ms is None:
+        return key.key
+    return {"key": key.key, "valid_until": from_ms(key.valid_until_ms).isoformat()}
 
 
 def _device(device: Device, knowledge: Knowledge) -> dict[str, Any]:

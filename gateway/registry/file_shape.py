@@ -49,8 +49,15 @@ class MethodShape:
 
 
 @dataclass(frozen=True)
+class AgentKeyShape:
+    key: str
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class AgentShape:
     id: str
+    public_keys: tuple[str | AgentKeyShape, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,7 @@ class EnterpriseShape:
     rating_policy: str = "four-colour-demo"
     consents: tuple[str, ...] = ()
     agents: tuple[AgentShape, ...] = ()
+    require_signed_batches: bool = False
     devices: tuple[DeviceShape, ...] = ()
     sources: tuple[SourceShape, ...] = ()
     products: tuple[ProductShape, ...] = ()

@@ -17,6 +17,7 @@ from collectors.strict_yaml import build, parse
 from gateway.registry.checks import ENTERPRISE_CHECKS, PARK_CHECKS, Check, World, repeated
 from gateway.registry.feeds import feed_of
 from gateway.registry.file_shape import (
+    AgentShape,
     DeviceShape,
     EnterpriseShape,
     FileShape,
@@ -28,6 +29,7 @@ from gateway.registry.file_shape import (
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.model import (
     Agent,
+    AgentKey,
     Device,
     Enterprise,
     Evidence,
@@ -121,12 +123,23 @@ def _enterprise(shape: EnterpriseShape, knowledge: Knowledge) -> Enterprise:
         method=Method(shape.method.electricity, shape.method.fuel_set, shape.method.gwp),
         rating_policy=shape.rating_policy,
         consents=shape.consents,
-        agents=tuple(Agent(agent.id) for agent in shape.agents),
+        agents=tuple(_agent(agent) for agent in shape.agents),
+        require_signed_batches=shape.require_signed_batches,
         devices=tuple(_device(device, knowledge) for device in shape.devices),
         sources=tuple(_source(source, knowledge) for source in shape.sources),
         products=tuple(Product(product.id, product.unit, product.name) for product in shape.products),
         replacements=tuple(_replacement(replacement) for replacement in shape.replacements),
     )
+
+
+def _agent(shape: AgentShape) -> Agent:
+    keys = []
+    for one in shape.public_keys:
+        if isinstance(one, str):
+            keys.append(AgentKey(one))
+        else:
+            keys.append(AgentKey(one.key, None if one.valid_until is None else to_ms(one.valid_until)))
+    return Agent(shape.id, tuple(keys))
 
 
 def _device(shape: DeviceShape, knowledge: Knowledge) -> Device:

@@ -42,8 +42,17 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentKey:
+    """A public key that an agent's batches may be signed with."""
+
+    key: str  # as collectors.seals.PublicKey writes it
+    valid_until_ms: int | None = None  # batches that come from then on are not signed with it; None = no end
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     id: str
+    public_keys: tuple[AgentKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,7 @@ class Enterprise:
     rating_policy: str = "four-colour-demo"
     consents: tuple[str, ...] = ()  # who may pull this account besides the park: "platform"
     agents: tuple[Agent, ...] = ()
+    require_signed_batches: bool = False  # readings that no registered key of the agent signed are set aside
     devices: tuple[Device, ...] = ()
     sources: tuple[Source, ...] = ()
     products: tuple[Product, ...] = ()

@@ -18,11 +18,12 @@ from gateway.registry.checks import ENTERPRISE_CHECKS, PARK_CHECKS, Check, World
 from gateway.registry.file_shape import Stage
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.loading import RegistryFile
-from gateway.registry.model import STAGES, Feed, Name, Park, Registry
+from gateway.registry.model import STAGES, AgentKey, Feed, Name, Park, Registry
 from gateway.registry.place import Place
 
 Read = Callable[..., RegistryFile]
 Problems = Callable[..., list[Problem]]
+KEY = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # RFC 8037, appendix A.2
 
 
 def test_profile_gives_points_limits_and_moduli(read: Read, good: str) -> None:
@@ -64,6 +65,14 @@ def test_rest_of_the_file_is_what_it_says(read: Read, good: str) -> None:
     assert (empty.method.electricity, empty.rating_policy, empty.devices) == ("national", "four-colour-demo", ())
 
 
+def test_agents_have_their_keys_and_until_when_they_are_good(read: Read, good: str) -> None:
+    plain, signing = read(good).enterprises[0].agents
+    assert plain.public_keys == ()
+    assert signing.public_keys[0] == AgentKey(KEY)
+    assert signing.public_keys[1].valid_until_ms == 1_801_324_800_000  # 2027-01-30T16:00:00Z
+    assert not read(good).enterprises[0].require_signed_batches
+
+
 def test_empty_file_says_nothing(read: Read) -> None:
     assert read("") == RegistryFile()
 
@@ -92,6 +101,10 @@ FAULTS = [
     ("rating_policy: four-colour-demo", "rating_policy: x", "enterprises[0].rating_policy", "four-colour-demo"),
     ("{id: edge-1}", "{id: edge 1}", "enterprises[0].agents[0].id", "an id is"),
     ("{id: edge-1}", "{id: edge-1}, {id: edge-1}", "enterprises[0].agents[1].id", "twice"),
+    ("[ed25519:11", "[ed25518:11", "enterprises[0].agents[1].public_keys[0]", "tanmai edge keygen"),
+    ("{key: ed25519:", "{key: ed25519:A", "enterprises[0].agents[1].public_keys[1]", "tanmai edge keygen"),
+    ("{id: edge-1}", f"{{id: edge-1, public_keys: [{KEY}]}}", "enterprises[0].agents[1].public_keys[0]", "edge-1"),
+    ("  agents:", "  require_signed_batches: true\n  agents:", "enterprises[0].agents[0]", "no public_keys"),
     ("{id: tenant,", "{id: incomer-1,", "enterprises[0].devices[1].id", "twice"),
     ("{id: tenant,", "{id: -tenant,", "enterprises[0].devices[1].id", "an id is"),
     ("profile: meter, rated", "profile: moter, rated", "enterprises[0].devices[0].profile", "known are meter"),
