@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from collectors.errors import ConfigurationError
+from gateway.registry.model import Enterprise, Registry
 from gateway.store.token_repository import StoredToken, TokenRepository
 
 Role = Literal["device", "enterprise", "park", "platform", "admin"]
@@ -61,6 +62,26 @@ class Principal:
     def agent(self) -> str | None:
         """The agent, or the device that sends by itself, of a device's token."""
         return self.subject.partition("/")[2] if self.role == "device" else None
+
+
+# role -> may this subject see this enterprise?
+_SEES: Mapping[str, Callable[[str, Enterprise], bool]] = {
+    "admin": lambda subject, enterprise: True,
+    "park": lambda subject, enterprise: enterprise.park == subject,
+    "enterprise": lambda subject, enterprise: enterprise.id == subject,
+    "platform": lambda subject, enterprise: "platform" in enterprise.consents or subject in enterprise.consents,
+}
+
+
+def sees(principal: Principal, enterprise: Enterprise) -> bool:
+    """Whether somebody may see this enterprise's account."""
+    rule = _SEES.get(principal.role)
+    return rule is not None and rule(principal.subject, enterprise)
+
+
+def visible_enterprises(registry: Registry, principal: Principal) -> dict[str, Enterprise]:
+    """What somebody may see, by id in order."""
+    return {key: own for key, own in sorted(registry.enterprises.items()) if sees(principal, own)}
 
 
 class Access:

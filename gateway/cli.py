@@ -13,29 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from collectors.errors import ConfigurationError
 from gateway import printing
-from gateway.control import OperationFailed, operations
+from gateway.asking import ask, out
 from gateway.settings import load_settings
 
 ROLES = ("all", "ingest", "web", "scheduler")
 TOKEN_ROLES = ("device", "enterprise", "park", "platform", "admin")
-
-out = printing.console()
-err = Console(stderr=True, soft_wrap=True)
-
-
-def _call(name: str, /, **arguments: Any) -> dict[str, Any]:
-    """Ask one operation; a refusal ends the command with its message."""
-    settings = load_settings(os.environ)
-    try:
-        with operations(settings) as call, err.status(f"{name.replace('_', ' ')} …"):
-            return call(name, **arguments)
-    except OperationFailed as error:
-        err.print(str(error), style="red", markup=False, highlight=False)
-        sys.exit(1 if error.check_failed else 2)
 
 
 def _read(path: Path) -> str:
@@ -72,7 +57,7 @@ def registry() -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
 def registry_apply(file: Path, dry_run: bool) -> None:
     """Apply a registry file: all of it, or nothing if anything in it is wrong."""
-    answer = _call("registry_apply", text=_read(file), file=str(file), dry_run=dry_run)
+    answer = ask("registry_apply", text=_read(file), file=str(file), dry_run=dry_run)
     printing.registry_diff(out, answer)
 
 
@@ -80,7 +65,7 @@ def registry_apply(file: Path, dry_run: bool) -> None:
 @click.argument("enterprise", required=False)
 def registry_show(enterprise: str | None) -> None:
     """Print what is registered, in the form of a registry file."""
-    click.echo(_call("registry_show", enterprise=enterprise)["text"], nl=False)
+    click.echo(ask("registry_show", enterprise=enterprise)["text"], nl=False)
 
 
 @click.group()
@@ -96,20 +81,20 @@ def token_create(role: str, subject: str) -> None:
 
     SUBJECT: device ENTERPRISE/AGENT, enterprise ENTERPRISE, park PARK, platform its name, admin nothing.
     """
-    click.echo(_call("token_create", role=role, subject=subject)["token"])
+    click.echo(ask("token_create", role=role, subject=subject)["token"])
 
 
 @token.command("list")
 def token_list() -> None:
     """List tokens; secrets are not known here."""
-    printing.tokens(out, _call("token_list"))
+    printing.tokens(out, ask("token_list"))
 
 
 @token.command("revoke")
 @click.argument("token_id")
 def token_revoke(token_id: str) -> None:
     """Revoke a token by its id, at once."""
-    _call("token_revoke", id=token_id)
+    ask("token_revoke", id=token_id)
     out.print(f"{token_id} is revoked", markup=False)
 
 
@@ -125,7 +110,7 @@ def records_import(file: Path, enterprise: str) -> None:
     """Import records from JSON or CSV: all of them, or none if any is wrong."""
     from gateway.record_files import read_records
 
-    answer = _call("records_import", enterprise=enterprise, records=read_records(file))
+    answer = ask("records_import", enterprise=enterprise, records=read_records(file))
     out.print(f"{answer['added']} records added, {answer['unchanged']} were there already")
 
 
@@ -142,18 +127,18 @@ def ingest() -> None:
 def ingest_set_aside(enterprise: str | None, limit: int, after: int, entry: int | None) -> None:
     """List readings and messages that were set aside, in the order they came, each with its reason."""
     if entry is not None:
-        found = _call("set_aside_show", id=entry)
+        found = ask("set_aside_show", id=entry)
         payload = base64.b64decode(found["payload"]) if found["encoding"] == "base64" else found["payload"].encode()
         click.echo(payload, nl=sys.stdout.isatty())  # as they came, so that a file or a program can take them
         return
-    printing.set_aside(out, _call("set_aside_list", enterprise=enterprise, limit=limit, after=after))
+    printing.set_aside(out, ask("set_aside_list", enterprise=enterprise, limit=limit, after=after))
 
 
 @ingest.command("accept-again")
 @click.option("--enterprise", help="Only this enterprise.")
 def ingest_accept_again(enterprise: str | None) -> None:
     """Take in what was set aside because a sender, device or point was not registered, and is registered now."""
-    answer = _call("set_aside_accept", enterprise=enterprise)
+    answer = ask("set_aside_accept", enterprise=enterprise)
     out.print(f"{answer['readings']} readings stored out of {answer['messages']} that were set aside; ", end="")
     out.print(f"{answer['left']} stay set aside: their sender or points are not registered")
 
@@ -163,7 +148,7 @@ def ingest_accept_again(enterprise: str | None) -> None:
 @_json
 def rollup(until: str | None, as_json: bool) -> None:
     """Do everything that is due, once, and say what was done."""
-    answer = _call("rollup", until=until)
+    answer = ask("rollup", until=until)
     _print_json(answer) if as_json else printing.rollup(out, answer)
 
 
@@ -172,7 +157,7 @@ def rollup(until: str | None, as_json: bool) -> None:
 @click.option("--enterprise", help="Only this enterprise.")
 def close(period: str, enterprise: str | None) -> None:
     """Close a month, such as 2026-10: freeze and sign its statements. Later changes make new versions."""
-    printing.closed(out, _call("close", period=period, enterprise=enterprise))
+    printing.closed(out, ask("close", period=period, enterprise=enterprise))
 
 
 @click.command()
@@ -181,7 +166,7 @@ def close(period: str, enterprise: str | None) -> None:
 @_json
 def account(enterprise: str, period: str, as_json: bool) -> None:
     """Statement and rating of an enterprise for a day, month, quarter or year."""
-    answer = _call("account", enterprise=enterprise, period=period)
+    answer = ask("account", enterprise=enterprise, period=period)
     _print_json(answer) if as_json else printing.account(out, answer)
 
 
@@ -190,7 +175,7 @@ def account(enterprise: str, period: str, as_json: bool) -> None:
 @_json
 def explain(entry: str, as_json: bool) -> None:
     """Walk an entry back to its factor, hours, readings and registers."""
-    answer = _call("explain", entry=entry)
+    answer = ask("explain", entry=entry)
     _print_json(answer) if as_json else printing.explanation(out, answer)
 
 
@@ -200,7 +185,7 @@ def explain(entry: str, as_json: bool) -> None:
 @_json
 def proof(entry: str, root: str | None, as_json: bool) -> None:
     """Show that an entry stands under a signed daily root. tools/check_proof.py checks what --json prints."""
-    answer = _call("proof", entry=entry, root=root)
+    answer = ask("proof", entry=entry, root=root)
     _print_json(answer) if as_json else printing.proof(out, answer)
 
 
@@ -210,7 +195,7 @@ def proof(entry: str, root: str | None, as_json: bool) -> None:
 @_json
 def verify(enterprise: str | None, period: str | None, as_json: bool) -> None:
     """Walk the hash chains, recompute entries from the readings, and check the sums. Exit 1 names the first break."""
-    answer = _call("verify", enterprise=enterprise, period=period)
+    answer = ask("verify", enterprise=enterprise, period=period)
     _print_json(answer) if as_json else printing.verification(out, answer)
     sys.exit(0 if answer["ok"] else 1)
 

@@ -27,6 +27,7 @@ from gateway.ingest.again import accept_again
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
 from gateway.registry.model import Enterprise
+from gateway.webhooks import operations as webhooks
 
 if TYPE_CHECKING:
     from gateway.wiring import House
@@ -300,4 +301,8 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "set_aside_list": _set_aside_list,
     "set_aside_show": _set_aside_show,
     "set_aside_accept": _set_aside_accept,
+    "webhook_create": webhooks.create,
+    "webhook_list": webhooks.show_all,
+    "webhook_resume": webhooks.resume,
+    "webhook_delete": webhooks.delete,
 }

@@ -72,6 +72,7 @@ from gateway.store.records_repository import RecordsRepository
 from gateway.store.set_aside_repository import SetAsideRepository
 from gateway.store.timeseries import TimeSeriesStore
 from gateway.store.token_repository import TokenRepository
+from gateway.webhooks.delivery import Deliveries
 
 
 @dataclass
@@ -177,7 +178,14 @@ class House:
 
     def runner(self) -> Runner:
         holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        context = JobContext(self.settings, self.pipeline, self.roots, BatchesRepository(self.engine), self.set_aside)
+        context = JobContext(
+            self.settings,
+            self.pipeline,
+            self.roots,
+            BatchesRepository(self.engine),
+            self.set_aside,
+            Deliveries(self.engine, self.registry),
+        )
         return Runner.create(
             context, LeaseRepository(self.engine), JobRunsRepository(self.engine), JobStats(self.metrics), holder
         )

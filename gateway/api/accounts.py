@@ -16,11 +16,12 @@ import msgspec
 from flask import Blueprint, Response, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
+from gateway.access import visible_enterprises
 from gateway.accounts.documents import Bilingual, RatingDocument, StatementDocument
 from gateway.accounts.periods import Period
 from gateway.accounts.registered import bilingual
 from gateway.api import paging
-from gateway.api.auth import allowed, caller, parts, visible_enterprises
+from gateway.api.auth import allowed, caller, parts
 from gateway.api.openapi import SPEC, answers, checked_query
 from gateway.api.problem import ApiProblem, ProblemDocument
 from gateway.api.queries import AccountsQuery, period_of

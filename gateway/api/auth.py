@@ -18,10 +18,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask import Flask, current_app, g, request, session
 
-from gateway.access import Principal
+from gateway.access import Principal, sees
 from gateway.api.problem import ApiProblem
 from gateway.parts import Parts
-from gateway.registry.model import Enterprise, Park, Registry
+from gateway.registry.model import Enterprise, Park
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -106,25 +106,6 @@ def allowed(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 # --- scopes ---------------------------------------------------------------------------------------------------------
-
-# role -> may this subject see this enterprise?
-_SEES: dict[str, Callable[[str, Enterprise], bool]] = {
-    "admin": lambda subject, enterprise: True,
-    "park": lambda subject, enterprise: enterprise.park == subject,
-    "enterprise": lambda subject, enterprise: enterprise.id == subject,
-    "platform": lambda subject, enterprise: "platform" in enterprise.consents or subject in enterprise.consents,
-}
-
-
-def sees(principal: Principal, enterprise: Enterprise) -> bool:
-    """Whether the caller may see this enterprise's account."""
-    rule = _SEES.get(principal.role)
-    return rule is not None and rule(principal.subject, enterprise)
-
-
-def visible_enterprises(registry: Registry, principal: Principal) -> dict[str, Enterprise]:
-    """What the caller may see, by id in order."""
-    return {key: own for key, own in sorted(registry.enterprises.items()) if sees(principal, own)}
 
 
 def enterprise_or_404(enterprise_id: str) -> Enterprise:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 from flask import Blueprint
 
+from gateway.access import visible_enterprises
 from gateway.accounts.stored import ChangeDocument
 from gateway.api import paging
-from gateway.api.auth import allowed, caller, parts, visible_enterprises
+from gateway.api.auth import allowed, caller, parts
 from gateway.api.openapi import SPEC, answers
 from gateway.api.problem import ApiProblem
 from gateway.api.queries import ChangesQuery

@@ -7,6 +7,7 @@ from datetime import timedelta
 import msgspec
 from flask import Blueprint
 
+from gateway.access import visible_enterprises
 from gateway.accounts.devices import HealthDocument
 from gateway.accounts.documents import (
     EntryDocument,
@@ -18,7 +19,7 @@ from gateway.accounts.documents import (
 from gateway.accounts.registered import EnterpriseDocument, EnterpriseItem, enterprise_document, enterprise_item
 from gateway.accounts.series import ReadingsDocument, UsageDocument
 from gateway.api import paging
-from gateway.api.auth import READERS, allowed, caller, enterprise_or_404, parts, visible_enterprises
+from gateway.api.auth import READERS, allowed, caller, enterprise_or_404, parts
 from gateway.api.openapi import SPEC, answers
 from gateway.api.problem import ApiProblem
 from gateway.api.queries import (

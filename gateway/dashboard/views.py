@@ -8,10 +8,10 @@ from __future__ import annotations
 from flask import abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.access import Principal
+from gateway.access import Principal, visible_enterprises
 from gateway.accounts.periods import Period, parse_period
 from gateway.api.auth import enterprise_or_404 as visible_enterprise
-from gateway.api.auth import park_or_404, parts, visible_enterprises
+from gateway.api.auth import park_or_404, parts
 from gateway.api.openapi import specification
 from gateway.dashboard import words
 from gateway.dashboard.frame import blueprint, own_park, page_for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from collectors.clock import HOUR_MS
@@ -12,10 +12,12 @@ from gateway.scheduler.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.store.batches_repository import BatchesRepository
 from gateway.store.set_aside_repository import SetAsideRepository
+from gateway.webhooks.delivery import Deliveries
 
 CLOSE_EVERY_S = 600.0
 ROOTS_EVERY_S = 600.0
 HOUSEKEEPING_EVERY_S = 3600.0
+WEBHOOKS_EVERY_S = 5.0
 BATCHES_KEPT_MS = 100 * 24 * HOUR_MS  # a forgotten batch that comes again is stored again, which changes nothing
 
 
@@ -28,6 +30,7 @@ class JobContext:
     roots: DailyRoots
     batches: BatchesRepository
     set_aside: SetAsideRepository
+    webhooks: Deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Job:
     name: str
     every_s: Callable[[Settings], float]
     run: Callable[[JobContext, int], dict[str, Any]]
+    lane: str = "work"  # jobs of one lane take turns; those that wait for others' servers have their own
 
 
 def _roll_up(context: JobContext, now_ms: int) -> dict[str, Any]:
@@ -59,9 +63,14 @@ def _keep_house(context: JobContext, now_ms: int) -> dict[str, Any]:
     }
 
 
+def _bring_changes(context: JobContext, now_ms: int) -> dict[str, Any]:
+    return asdict(context.webhooks.run(now_ms))
+
+
 JOBS: tuple[Job, ...] = (
     Job("rollup", lambda settings: settings.rollup_every_s, _roll_up),
     Job("close_months", lambda settings: CLOSE_EVERY_S, _close_months),
     Job("daily_roots", lambda settings: ROOTS_EVERY_S, _make_roots),
     Job("housekeeping", lambda settings: HOUSEKEEPING_EVERY_S, _keep_house),
+    Job("webhooks", lambda settings: WEBHOOKS_EVERY_S, _bring_changes, lane="webhooks"),
 )

@@ -60,10 +60,8 @@ class Runner:
     ) -> Runner:
         scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={
-                "default": ThreadPoolExecutor(max_workers=1),  # one job at a time: they share the work lists
-                LEASE: ThreadPoolExecutor(max_workers=1),
-            },
+            # One job at a time in a lane: they share the work lists.
+            executors={lane: ThreadPoolExecutor(max_workers=1) for lane in (LEASE, *{job.lane for job in JOBS})},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         return cls(context, leases, runs, stats, holder, scheduler)
@@ -77,6 +75,7 @@ class Runner:
                 "interval",
                 args=[job],
                 id=job.name,
+                executor=job.lane,
                 seconds=job.every_s(self.context.settings),
                 next_run_time=from_ms(now_ms()),
             )

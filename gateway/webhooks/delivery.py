@@ -113,7 +113,9 @@ class Deliveries:
         next_at_ms = now_ms + round(1000 * pause_s * (1 + 0.2 * self.chance()))
         WebhooksRepository(self.engine).failed(webhook, now_ms, next_at_ms, str(refusal), park=park)
         event = "webhook_parked" if park else "webhook_not_taken"
-        log.warning(event, webhook=webhook.id, platform=webhook.platform, why=str(refusal), failures=webhook.failures + 1)
+        log.warning(
+            event, webhook=webhook.id, platform=webhook.platform, why=str(refusal), failures=webhook.failures + 1
+        )
         return Delivered(failed=1, parked=int(park))
 
 

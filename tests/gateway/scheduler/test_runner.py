@@ -18,6 +18,7 @@ from gateway.store.batches_repository import BatchesRepository
 from gateway.store.ingest_rows import BatchRow
 from gateway.store.job_runs_repository import JobRunsRepository
 from gateway.store.lease_repository import LeaseRepository
+from gateway.webhooks.delivery import Deliveries
 from tests.gateway.scheduler.plant import PLANT, Plant
 
 RunnerOf = Callable[[str], Runner]
@@ -35,6 +36,7 @@ def runner_of(plant: Plant) -> RunnerOf:
             house.roots,
             BatchesRepository(house.engine),
             house.set_aside,
+            Deliveries(house.engine, house.registry),
         )
         stats = JobStats(CollectorRegistry())
         return Runner.create(context, LeaseRepository(house.engine), JobRunsRepository(house.engine), stats, holder)

@@ -1,0 +1,27 @@
+"""How the gateway's commands ask an operation: one answer, or the refusal in red and the right exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from gateway import printing
+from gateway.control import OperationFailed, operations
+from gateway.settings import load_settings
+
+out = printing.console()
+err = Console(stderr=True, soft_wrap=True)
+
+
+def ask(name: str, /, **arguments: Any) -> dict[str, Any]:
+    """Ask one operation; a refusal ends the command with its message."""
+    settings = load_settings(os.environ)
+    try:
+        with operations(settings) as call, err.status(f"{name.replace('_', ' ')} …"):
+            return call(name, **arguments)
+    except OperationFailed as error:
+        err.print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(1 if error.check_failed else 2)
