@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 
 from gateway.accounts.periods import Period
-from gateway.store.database import reading
+from gateway.store.database import Bind, reading
 from gateway.store.schema import activity_records
 
 ENTERPRISES_PER_QUERY = 500
@@ -35,12 +35,12 @@ class Amount:
 Outputs = dict[str, dict[tuple[str, str], Amount]]
 
 
-def outputs_of(engine: Engine, enterprises: Iterable[str], period: Period) -> Outputs:
+def outputs_of(bind: Bind, enterprises: Iterable[str], period: Period) -> Outputs:
     """Product output and economic figures of a period; an enterprise without records is not in the result."""
     table = activity_records
     wanted = sorted(enterprises)
     found: Outputs = {}
-    with reading(engine) as connection:
+    with reading(bind) as connection:
         for first in range(0, len(wanted), ENTERPRISES_PER_QUERY):
             rows = connection.execute(
                 select(table).where(

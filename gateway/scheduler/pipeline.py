@@ -144,11 +144,9 @@ class Pipeline:
     ) -> tuple[EntriesDone, StatementsDone]:
         """Entries, then statements and ratings; the marks are cleared only after both."""
         entries = self.entries.run(registry, [mark for mark in due if mark.source != WHOLE], now_ms)
-        statements = StatementsDone()
-        for enterprise_id, month in sorted({(mark.enterprise, month_of(mark.day)) for mark in due}):
-            enterprise = registry.enterprises.get(enterprise_id)
-            if enterprise is not None:  # else it is no longer registered: its account stands as it is
-                statements += self.statements.refresh(registry, enterprise, month, now_ms)
+        # An enterprise that is no longer registered keeps its account as it stands.
+        months = {(mark.enterprise, month_of(mark.day)) for mark in due if mark.enterprise in registry.enterprises}
+        statements = self.statements.run(registry, sorted(months), now_ms)
         DirtyDaysRepository(self.engine).clear(due)
         return entries, statements
 

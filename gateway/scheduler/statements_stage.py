@@ -7,26 +7,28 @@ once, which names its predecessor. Writing the same again changes nothing and te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gateway.accounts.documents import body_of, rating_document, statement_document, statement_from
-from gateway.accounts.output import outputs_of
-from gateway.accounts.periods import Period
-from gateway.carbon.calendar import ONE_DAY, day_start_ms
+from gateway.carbon.calendar import ONE_DAY
 from gateway.carbon.model import Statement
 from gateway.carbon.policy import Policy
 from gateway.carbon.rating import ProductOutput, RatingInput, rate
 from gateway.carbon.statement import statement_of
 from gateway.registry.model import Enterprise, Registry
-from gateway.scheduler.days import first_open_day, month_days, month_of
+from gateway.scheduler.days import first_open_day, month_of
+from gateway.scheduler.months import EnterpriseMonth, MonthFacts, facts_of
 from gateway.signing import Signer
-from gateway.store.findings_repository import FindingsRepository
-from gateway.store.ledger_repository import LedgerRepository
-from gateway.store.statements_repository import StatementsRepository, StoredStatement
+from gateway.store.canonical_json import sha256_of
+from gateway.store.changes_repository import hold_feed
+from gateway.store.database import writing
+from gateway.store.statements_repository import StatementsRepository, Status, StoredRating, StoredStatement, Written
+
+MONTHS_PER_COMMIT = 100  # of enterprises, stated and rated in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,100 +53,112 @@ class StatementsStage:
     signer: Signer
     settle_s: float
 
-    def refresh(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int) -> StatementsDone:
-        """Bring a month's newest version up to the ledger."""
-        store = StatementsRepository(self.engine)
-        newest = store.newest(enterprise.id, month)
-        statement = self.sum(registry, enterprise, month, now_ms)
+    def run(self, registry: Registry, due: Sequence[EnterpriseMonth], now_ms: int) -> StatementsDone:
+        """Bring the newest versions of these months up to the ledger, some enterprises in one transaction."""
+        done = StatementsDone()
+        for first in range(0, len(due), MONTHS_PER_COMMIT):
+            with writing(self.engine) as connection:
+                done += self._refresh(connection, registry, due[first : first + MONTHS_PER_COMMIT], now_ms)
+        return done
+
+    def close(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int) -> int | None:
+        """Freeze and sign an open month that has ended; gives its version, or None if there is nothing to close."""
+        wanted = [(enterprise.id, month)]
+        with writing(self.engine) as connection:
+            self._refresh(connection, registry, wanted, now_ms)
+            facts = facts_of(connection, registry, wanted, now_ms, self.settle_s)[enterprise.id, month]
+            newest = facts.newest
+            if newest is None or newest.status == "closed":
+                return None
+            body = _body(_sum(enterprise, month, facts), newest.version, "closed", newest.predecessor)
+            signature = self.signer.sign("tanmai-statement", body)
+            StatementsRepository(connection).freeze(enterprise.id, month, newest.version, body, signature, now_ms)
+        return newest.version
+
+    def _refresh(
+        self, connection: Connection, registry: Registry, wanted: Sequence[EnterpriseMonth], now_ms: int
+    ) -> StatementsDone:
+        hold_feed(connection)
+        facts = facts_of(connection, registry, wanted, now_ms, self.settle_s)
+        written = [
+            self.due(registry, registry.enterprises[name], month, facts[name, month], now_ms) for name, month in wanted
+        ]
+        StatementsRepository(connection).put_all(written, now_ms)
+        return StatementsDone(
+            sum(one.statement is not None for one in written), sum(one.rating is not None for one in written)
+        )
+
+    def due(self, registry: Registry, enterprise: Enterprise, month: str, facts: MonthFacts, now_ms: int) -> Written:
+        """What of a month's newest version must be written anew."""
+        newest = facts.newest
+        statement = _sum(enterprise, month, facts)
         if newest is None and not statement.by_source and not self._is_current(registry, enterprise, month, now_ms):
-            return StatementsDone()  # before the enterprise had any data: nothing to state
+            return Written()  # before the enterprise had any data: nothing to state
         closed = newest is not None and newest.status == "closed"
         if newest is not None and closed and _same_account(newest, statement):
-            return StatementsDone(ratings_changed=self._rate(registry, enterprise, statement, newest.version, now_ms))
+            return Written(rating=self._rated(enterprise, statement, newest.version, facts, now_ms))
         version, predecessor = _due_version(newest)
-        body = body_of(statement_document(statement, version, "open", predecessor))
-        changed = store.put_open(enterprise.id, month, version, body, now_ms, predecessor=predecessor)
-        rated = self._rate(registry, enterprise, statement, version, now_ms)
-        if closed:
-            self._freeze(enterprise, month, version, statement, predecessor, now_ms)
-        return StatementsDone(int(changed), rated)
+        body = _body(statement, version, "closed" if closed else "open", predecessor)
+        rating = self._rated(enterprise, statement, version, facts, now_ms)
+        if newest is not None and not closed and newest.body == body:
+            return Written(rating=rating)
+        signature = self.signer.sign("tanmai-statement", body) if closed else ""
+        status: Status = "closed" if closed else "open"
+        stored = StoredStatement(
+            enterprise.id, month, version, status, body, sha256_of(body), signature, predecessor, now_ms
+        )
+        return Written(stored, rating)
 
     def _is_current(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int) -> bool:
         """Is this the month of the day that ended last?"""
         today = first_open_day(now_ms, self.settle_s, registry.park_of(enterprise.id).timezone)
         return month == month_of(today - ONE_DAY)
 
-    def close(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int) -> int | None:
-        """Freeze and sign an open month that has ended; gives its version, or None if there is nothing to close."""
-        self.refresh(registry, enterprise, month, now_ms)
-        newest = StatementsRepository(self.engine).newest(enterprise.id, month)
-        if newest is None or newest.status == "closed":
+    def _rated(
+        self, enterprise: Enterprise, statement: Statement, version: int, facts: MonthFacts, now_ms: int
+    ) -> StoredRating | None:
+        """The rating of a version, if it is another one than stands."""
+        rating = rating_document(
+            rate(statement, self.policies[enterprise.rating_policy], _output(enterprise, facts)), version
+        )
+        body, stood = body_of(rating), facts.rating
+        if stood is not None and (stood.version, stood.colour, stood.body) == (version, rating.colour, body):
             return None
-        statement = self.sum(registry, enterprise, month, now_ms)
-        self._freeze(enterprise, month, newest.version, statement, newest.predecessor, now_ms)
-        return newest.version
+        return StoredRating(enterprise.id, statement.period, version, rating.colour, body, now_ms)
 
-    def sum(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int) -> Statement:
-        """The statement of a month as the ledger has it now."""
-        first, end = month_days(month)
-        timezone = registry.park_of(enterprise.id).timezone
-        ended = min(end, first_open_day(now_ms, self.settle_s, timezone))
-        book = LedgerRepository(self.engine)
-        head = book.newest(enterprise.id)
-        open_findings = FindingsRepository(self.engine).open_count(
-            enterprise.id, day_start_ms(first, timezone), day_start_ms(end, timezone)
-        )
-        return statement_of(
-            enterprise,
-            month,
-            book.standing(enterprise.id, None, first, end),
-            days=max(0, (ended - first).days),
-            findings_open=open_findings,
-            last_seq=head.seq if head else 0,
-        )
 
-    def _freeze(
-        self,
-        enterprise: Enterprise,
-        month: str,
-        version: int,
-        statement: Statement,
-        predecessor: int | None,
-        now_ms: int,
-    ) -> None:
-        body = body_of(statement_document(statement, version, "closed", predecessor))
-        signature = self.signer.sign("tanmai-statement", body)
-        StatementsRepository(self.engine).freeze(enterprise.id, month, version, body, signature, now_ms)
+def _sum(enterprise: Enterprise, month: str, facts: MonthFacts) -> Statement:
+    """The statement of a month as the ledger has it now."""
+    return statement_of(
+        enterprise,
+        month,
+        facts.entries,
+        days=facts.days,
+        findings_open=facts.findings_open,
+        last_seq=facts.last_seq,
+    )
 
-    def _rate(self, registry: Registry, enterprise: Enterprise, statement: Statement, version: int, now_ms: int) -> int:
-        policy = self.policies[enterprise.rating_policy]
-        given = self.output(registry, enterprise, statement.period, now_ms)
-        rating = rating_document(rate(statement, policy, given), version)
-        return int(
-            StatementsRepository(self.engine).put_rating(
-                enterprise.id, statement.period, version, rating.colour, body_of(rating), now_ms
+
+def _output(enterprise: Enterprise, facts: MonthFacts) -> RatingInput:
+    """What the enterprise made and earned on the days of the month that are in the statement."""
+    amounts = facts.outputs
+    value = amounts.get(("economic", "output_value"))
+    return RatingInput(
+        industry=enterprise.industry,
+        products=tuple(
+            ProductOutput(
+                product.id,
+                product.unit,
+                amounts[key].amount_u if (key := ("product", product.id)) in amounts else None,
             )
-        )
+            for product in enterprise.products
+        ),
+        output_value_u=None if value is None else value.amount_u,
+    )
 
-    def output(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int) -> RatingInput:
-        """What the enterprise made and earned on the days of the month that are in the statement."""
-        first, end = month_days(month)
-        ended = min(end, first_open_day(now_ms, self.settle_s, registry.park_of(enterprise.id).timezone))
-        made = outputs_of(self.engine, [enterprise.id], Period(month, "month", first, max(first, ended)))
-        amounts = made.get(enterprise.id, {})
-        value = amounts.get(("economic", "output_value"))
-        return RatingInput(
-            industry=enterprise.industry,
-            products=tuple(
-                ProductOutput(
-                    product.id,
-                    product.unit,
-                    amounts[key].amount_u if (key := ("product", product.id)) in amounts else None,
-                )
-                for product in enterprise.products
-            ),
-            output_value_u=None if value is None else value.amount_u,
-        )
+
+def _body(statement: Statement, version: int, status: Status, predecessor: int | None) -> str:
+    return body_of(statement_document(statement, version, status, predecessor))
 
 
 def _due_version(newest: StoredStatement | None) -> tuple[int, int | None]:

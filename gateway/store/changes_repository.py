@@ -16,6 +16,7 @@ from gateway.store.database import Bind, reading, take_turns
 from gateway.store.schema import changes
 
 ChangeKind = Literal["statement", "rating"]
+ToldChange = tuple[ChangeKind, str, str, int]  # kind, enterprise, period, version
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,16 @@ def note_changes(
     connection: Connection, kind: ChangeKind, versions: Sequence[tuple[str, str, int]], at_ms: int
 ) -> None:
     """Append one change per (enterprise, period, version); the caller holds the feed."""
+    tell(connection, [(kind, *version) for version in versions], at_ms)
+
+
+def tell(connection: Connection, told: Sequence[ToldChange], at_ms: int) -> None:
+    """Append changes of both kinds in this order; the caller holds the feed."""
+    if not told:
+        return
     last = connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()
     rows = [
         {"seq": seq, "kind": kind, "enterprise": enterprise, "period": period, "version": version, "at_ms": at_ms}
-        for seq, (enterprise, period, version) in enumerate(versions, last + 1)
+        for seq, (kind, enterprise, period, version) in enumerate(told, last + 1)
     ]
     connection.execute(changes.insert(), rows)

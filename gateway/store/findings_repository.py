@@ -110,6 +110,20 @@ class FindingsRepository:
         with reading(self._bind) as connection:
             return int(connection.execute(query).scalar_one())
 
+    def open_counts(self, enterprises: Sequence[str], start_ms: int, end_ms: int) -> dict[str, int]:
+        """Findings that are open in start_ms <= at_ms < end_ms, of those enterprises that have any."""
+        query = (
+            select(table.c.enterprise, func.count())
+            .where(table.c.status == "open", table.c.at_ms >= start_ms, table.c.at_ms < end_ms)
+            .group_by(table.c.enterprise)
+        )
+        found: dict[str, int] = {}
+        with reading(self._bind) as connection:
+            for first in range(0, len(enterprises), VALUES_PER_QUERY):
+                among = query.where(table.c.enterprise.in_(enterprises[first : first + VALUES_PER_QUERY]))
+                found |= {enterprise: int(count) for enterprise, count in connection.execute(among)}
+        return found
+
     def page(
         self,
         enterprise: str,

@@ -29,7 +29,11 @@ from gateway.store.schema import ledger_entries
 ZERO_HASH = "0" * 64  # what the first entry of a chain follows
 CHUNK = 2_000  # entries held in memory while a chain is walked
 
+IDS_PER_QUERY = 500  # well under what SQLite and PostgreSQL take in one IN
+
 _DRAFT_FIELDS = tuple(field.name for field in dataclasses.fields(Draft))
+_LIGHT_FIELDS = tuple(name for name in _DRAFT_FIELDS if name != "calculation")
+_ENTRY_FIELDS = ("seq", "reason", "reverses", "booked_at_ms", "previous_hash", "hash")
 _table = ledger_entries.c
 _reversal = ledger_entries.alias("reversal").c
 _TAKEN_BACK = exists().where(_reversal.enterprise == _table.enterprise, _reversal.reverses == _table.seq)
@@ -94,6 +98,32 @@ class LedgerRepository:
             query = query.where(_table.source.in_(sorted(sources)))
         with reading(self._bind) as connection:
             return [_entry(row) for row in connection.execute(query.order_by(_table.seq))]
+
+    def standing_of(self, enterprises: Collection[str], start_day: date, end_day: date) -> dict[str, list[Entry]]:
+        """What `standing` gives, of many enterprises at once and without the calculations, which are left empty."""
+        columns = [*(_table[name] for name in _LIGHT_FIELDS), *(_table[name] for name in _ENTRY_FIELDS)]
+        query = select(*columns).where(
+            _table.day >= start_day.isoformat(), _table.day < end_day.isoformat(), _NO_REVERSAL, ~_TAKEN_BACK
+        )
+        found: dict[str, list[Entry]] = {}
+        wanted = sorted(enterprises)
+        with reading(self._bind) as connection:
+            for first in range(0, len(wanted), IDS_PER_QUERY):
+                among = query.where(_table.enterprise.in_(wanted[first : first + IDS_PER_QUERY]))
+                for row in connection.execute(among.order_by(_table.enterprise, _table.seq)):
+                    found.setdefault(row[0], []).append(_light(row))
+        return found
+
+    def last_seqs(self, enterprises: Collection[str]) -> dict[str, int]:
+        """The number of each chain's head; an enterprise without a chain is missing."""
+        found: dict[str, int] = {}
+        with reading(self._bind) as connection:
+            for enterprise in sorted(enterprises):  # one by one: grouped, both engines would walk whole chains
+                query = select(_table.seq).where(_table.enterprise == enterprise).order_by(_table.seq.desc()).limit(1)
+                seq = connection.execute(query).scalar_one_or_none()
+                if seq is not None:
+                    found[enterprise] = seq
+        return found
 
     def entries(self, enterprise: str, start_day: date, end_day: date, after: int = 0, limit: int = 500) -> list[Entry]:
         """A page of all entries of start_day <= day < end_day with seq above `after`, reversals included, by seq."""
@@ -172,6 +202,13 @@ def _row(entry: Entry) -> dict[str, Any]:
         hash=entry.hash,
     )
     return row
+
+
+def _light(row: Row[Any]) -> Entry:
+    """An entry without its calculation, from columns in the order of _LIGHT_FIELDS and _ENTRY_FIELDS."""
+    fields = dict(zip(_LIGHT_FIELDS, row, strict=False))
+    fields["day"] = date.fromisoformat(fields["day"])
+    return Entry(Draft(**fields, calculation={}), *row[len(_LIGHT_FIELDS) :])
 
 
 def _entry(row: Row[Any]) -> Entry:

@@ -9,15 +9,15 @@ What stays true:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select, update
 
 from collectors.errors import StoreRefused
 from gateway.store.canonical_json import sha256_of
-from gateway.store.changes_repository import hold_feed, note_changes
+from gateway.store.changes_repository import ToldChange, hold_feed, note_changes, tell
 from gateway.store.database import Bind, reading, upsert, writing
 from gateway.store.schema import ratings, statements
 
@@ -30,6 +30,9 @@ _HAS_NEWER = exists().where(
 )
 
 
+Status = Literal["open", "closed"]
+
+
 @dataclass(frozen=True, slots=True)
 class StoredStatement:
     """One version of a month's statement."""
@@ -37,7 +40,7 @@ class StoredStatement:
     enterprise: str
     period: str  # 2026-10
     version: int  # 1, 2, 3 …
-    status: Literal["open", "closed"]
+    status: Status
     body: str  # canonical JSON
     hash: str  # SHA-256 hex over body
     signature: str  # of a closed one; "" while open
@@ -55,6 +58,27 @@ class StoredRating:
     colour: str
     body: str
     updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is new of one enterprise's month."""
+
+    statement: StoredStatement | None = None  # open, or closed with its signature
+    rating: StoredRating | None = None
+
+    def told(self) -> Iterator[ToldChange]:
+        """What the feed says of it: a version that is closed at once was open first."""
+        if self.statement is not None:
+            yield "statement", *self._version(self.statement)
+        if self.rating is not None:
+            yield "rating", *self._version(self.rating)
+        if self.statement is not None and self.statement.status == "closed":
+            yield "statement", *self._version(self.statement)
+
+    @staticmethod
+    def _version(row: StoredStatement | StoredRating) -> tuple[str, str, int]:
+        return row.enterprise, row.period, row.version
 
 
 class StatementsRepository:
@@ -151,6 +175,41 @@ class StatementsRepository:
                 if len(found) == limit:
                     break
         return found
+
+    def newest_of(self, enterprises: Collection[str], period: str) -> dict[str, StoredStatement]:
+        """The newest version of a period, of those enterprises that have one."""
+        query = select(statements).where(_table.period == period, ~_HAS_NEWER)
+        return {row.enterprise: _statement(row) for row in self._among(query, _table.enterprise, enterprises)}
+
+    def ratings_of(self, versions: Iterable[StoredStatement]) -> dict[str, StoredRating]:
+        """The ratings of these versions, one an enterprise and all of one period; one without a rating is missing."""
+        wanted = {one.enterprise: one for one in versions}
+        found: dict[str, StoredRating] = {}
+        for period in {one.period for one in wanted.values()}:
+            query = select(ratings).where(ratings.c.period == period)
+            for row in self._among(query, ratings.c.enterprise, wanted):
+                if row.version == wanted[row.enterprise].version:
+                    found[row.enterprise] = StoredRating(**row._mapping)
+        return found
+
+    def _among(
+        self, query: Select[Any], column: ColumnElement[Any], enterprises: Collection[str]
+    ) -> Iterator[Row[Any]]:
+        wanted = sorted(enterprises)
+        with reading(self._bind) as connection:
+            for first in range(0, len(wanted), IDS_PER_QUERY):
+                yield from connection.execute(query.where(column.in_(wanted[first : first + IDS_PER_QUERY])))
+
+    def put_all(self, written: Sequence[Written], now_ms: int) -> None:
+        """Write versions and ratings of many enterprises as they should stand, and tell the feed in this order.
+
+        The caller has read what stands in the same transaction, after `hold_feed`, and gives only what differs.
+        """
+        with writing(self._bind) as connection:
+            hold_feed(connection)
+            upsert(connection, statements, [_columns(one.statement) for one in written if one.statement is not None])
+            upsert(connection, ratings, [_columns(one.rating) for one in written if one.rating is not None])
+            tell(connection, [change for one in written for change in one.told()], now_ms)
 
     def put_rating(self, enterprise: str, period: str, version: int, colour: str, body: str, now_ms: int) -> bool:
         """Set the rating of a statement's version; True if that changed anything."""

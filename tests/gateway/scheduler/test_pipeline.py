@@ -14,11 +14,11 @@ from collectors.errors import StoreUnavailable
 from collectors.reading import Quality
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.pipeline import AccountsFailed
-from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
+from gateway.scheduler.statements_stage import StatementsStage
 from gateway.scheduler.usage_stage import recomputed_usage
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.ledger_repository import LedgerRepository
-from gateway.store.statements_repository import StatementsRepository
+from gateway.store.statements_repository import StatementsRepository, Written
 from tests.gateway.scheduler.plant import PLANT, SECOND, Plant, at, steady
 
 GRID_2023_KG_PER_KWH = Decimal("0.5306")  # MEE+NBS notice 2025 no. 47; what 2026 is provisionally booked with
@@ -165,7 +165,7 @@ def test_a_crash_between_entries_and_statements_is_mended_by_the_next_run(
 ) -> None:
     plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 0.0, 100.0))
     with monkeypatch.context() as patch:
-        patch.setattr(StatementsStage, "refresh", _fails)
+        patch.setattr(StatementsStage, "run", _fails)
         with pytest.raises(StoreUnavailable):
             plant.roll_up("2026-10-06 01:00")
     assert plant.standing() and StatementsRepository(plant.house.engine).newest(PLANT, "2026-10") is None
@@ -181,14 +181,14 @@ def test_an_enterprise_whose_account_cannot_be_made_is_named_and_holds_up_nobody
     for enterprise in (PLANT, SECOND):
         plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 0.0, 100.0), enterprise)
     with monkeypatch.context() as patch:
-        make = StatementsStage.refresh
+        make = StatementsStage.due
 
-        def refresh(stage: StatementsStage, registry: Registry, enterprise: Enterprise, *more: Any) -> StatementsDone:
+        def due(stage: StatementsStage, registry: Registry, enterprise: Enterprise, *more: Any) -> Written:
             if enterprise.id == PLANT:
                 raise KeyError("a policy that is gone")
             return make(stage, registry, enterprise, *more)
 
-        patch.setattr(StatementsStage, "refresh", refresh)
+        patch.setattr(StatementsStage, "due", due)
         with pytest.raises(AccountsFailed, match=f"{PLANT}: .*a policy that is gone"):
             plant.roll_up("2026-10-06 01:00")
     statements = StatementsRepository(plant.house.engine)
