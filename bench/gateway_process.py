@@ -37,13 +37,16 @@ class CountedBatches:
     def known(self, keys: Sequence[BatchKey]) -> Mapping[BatchKey, BatchRow]:
         return self._batches.known(keys)
 
-    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> None:
+    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> Mapping[BatchKey, BatchRow]:
         rows = list(batches)
-        self._batches.record(rows, set_aside)
+        overtaken = self._batches.record(rows, set_aside)
+        if overtaken:
+            return overtaken
         self._missing -= sum(row.accepted for row in rows)
         if self._missing <= 0 and not self.complete.is_set():
             self.at_s = monotonic_s()
             self.complete.set()
+        return {}
 
 
 def main(data_dir: Path, port: int, count: int) -> None:

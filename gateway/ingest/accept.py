@@ -6,6 +6,8 @@ What stays true:
   equal readings is the one that is read.
 - Whatever fails a check is set aside with its bytes and reason; the rest of its batch is stored.
 - The same batch again gets the same figures with the status `duplicate`; the same id with other content is `conflict`.
+- Several processes and threads may accept at once: whoever records a batch first has answered it, and another one that
+  stored it at the same moment gives `duplicate` or `conflict` in its turn, and keeps nothing aside twice.
 - `StoreUnavailable` leaves here: then nothing of the group is receipted, and the caller tries again later.
 - Columns all the way: no object per reading, one append per group of batches.
 
@@ -125,19 +127,32 @@ def _accept_group(group: list[Arrival], intake: Intake, now_ms: int) -> list[Rec
             decoded.append((case, batch))
     fresh = _without_repeated(decoded, intake, now_ms)
     _store(fresh, intake, directory, now_ms)
-    rows = []
-    for case, _ in fresh:
-        reasons = case.reasons()
-        case.receipt = Receipt(case.batch_id, "stored", case.accepted, sum(one.count for one in reasons), reasons)
-        rows.append(BatchRow(*case.key, case.hash, now_ms, case.accepted, case.receipt.set_aside, reasons))
-    intake.batches.record(rows, [row for case in cases for row in case.set_aside])
+    _record(fresh, cases, intake, now_ms)
     return [_receipt(case) for case in cases]
+
+
+def _record(fresh: list[tuple[_Case, Batch]], cases: list[_Case], intake: Intake, now_ms: int) -> None:
+    """Remember the batches of a group. What somebody else recorded since we looked is answered as he answered it."""
+    while True:
+        rows = []
+        for case, _ in fresh:
+            reasons = case.reasons()
+            case.receipt = Receipt(case.batch_id, "stored", case.accepted, sum(one.count for one in reasons), reasons)
+            rows.append(BatchRow(*case.key, case.hash, now_ms, case.accepted, case.receipt.set_aside, reasons))
+        overtaken = intake.batches.record(rows, [row for case in cases for row in case.set_aside])
+        if not overtaken:
+            return
+        for case, batch in fresh:
+            if case.key in overtaken:
+                case.set_aside.clear()
+                _answer_known(case, batch, overtaken[case.key], now_ms)
+        fresh = [(case, batch) for case, batch in fresh if case.key not in overtaken]
 
 
 def _receipt(case: _Case) -> Receipt:
     if case.receipt is None and case.first is not None:
         first = _receipt(case.first)
-        return Receipt(first.batch, "duplicate", first.accepted, first.set_aside, first.reasons)
+        return replace(first, status="duplicate" if first.status == "stored" else first.status)
     if case.receipt is None:
         raise AssertionError(f"no receipt was made for a message of {case.arrival.sender}")
     return case.receipt
@@ -178,15 +193,26 @@ def _without_repeated(decoded: list[tuple[_Case, Batch]], intake: Intake, now_ms
         if row is None and earlier is None:
             first[case.key] = case
             fresh.append((case, batch))
-        elif row is not None and row.payload_hash == case.hash:
-            case.receipt = Receipt(case.batch_id, "duplicate", row.accepted, row.set_aside, row.reasons)
+        elif row is not None:
+            _answer_known(case, batch, row, now_ms)
         elif earlier is not None and earlier.hash == case.hash:
             case.first = earlier
         else:
-            detail = f"batch {case.batch_id} came before with other content: give each batch its own id"
-            case.put_aside(now_ms, "conflict", detail, batch.cells, case.arrival.payload)
-            case.receipt = Receipt(case.batch_id, "conflict", 0, batch.cells, case.reasons())
+            _conflict(case, batch, now_ms)
     return fresh
+
+
+def _answer_known(case: _Case, batch: Batch, row: BatchRow, now_ms: int) -> None:
+    if row.payload_hash == case.hash:
+        case.receipt = Receipt(case.batch_id, "duplicate", row.accepted, row.set_aside, row.reasons)
+    else:
+        _conflict(case, batch, now_ms)
+
+
+def _conflict(case: _Case, batch: Batch, now_ms: int) -> None:
+    detail = f"batch {case.batch_id} came before with other content: give each batch its own id"
+    case.put_aside(now_ms, "conflict", detail, batch.cells, case.arrival.payload)
+    case.receipt = Receipt(case.batch_id, "conflict", 0, batch.cells, case.reasons())
 
 
 def _store(fresh: list[tuple[_Case, Batch]], intake: Intake, directory: Directory, now_ms: int) -> None:

@@ -36,8 +36,11 @@ class Batches(Protocol):
     def known(self, keys: Sequence[BatchKey]) -> Mapping[BatchKey, BatchRow]:
         """Those of the batches that were seen before."""
 
-    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> None:
-        """Remember batches and what was set aside, in one transaction. A batch that is known already stays as it is."""
+    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> Mapping[BatchKey, BatchRow]:
+        """Remember batches and what was set aside, in one transaction.
+
+        Gives those of the batches that are known already, as they stand; if there are any, nothing was written.
+        """
 
 
 class AgentStatuses(Protocol):

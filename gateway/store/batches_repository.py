@@ -1,7 +1,7 @@
 """What is remembered of every batch, so that one that comes again gets the same answer.
 
 What stays true: a row is written once, in one transaction with what was set aside of it; a batch that is known already
-stays as it was first answered.
+stays as it was first answered. Of several processes that record the same batch at once, one writes; the others are told.
 Limits: rows grow with every batch; `forget_before` is for housekeeping. A forgotten batch that comes again is stored
 again, which changes nothing: the last of equal readings is the one that is read.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -24,12 +25,19 @@ from gateway.store.set_aside_repository import SetAsideRepository
 # In one query: SQLite takes 32,766 variables, and a long list is no faster than two shorter ones.
 KEYS_PER_QUERY = 500
 
+# psycopg's cursor is gone, and its count with it, before we look.
+_COUNTED = {"preserve_rowcount": True}
+
 _REASONS = msgspec.json.Decoder(tuple[ReasonCount, ...])
 _OF_ONE_SENDER = select(table).where(
     table.c.enterprise == bindparam("enterprise"),
     table.c.sender == bindparam("sender"),
     table.c.batch_id.in_(bindparam("batch_ids", expanding=True)),
 )
+
+
+class _Overtaken(Exception):
+    """Leaves the transaction without a trace."""
 
 
 class BatchesRepository:
@@ -54,16 +62,34 @@ class BatchesRepository:
                         found[batch.key] = batch
         return found
 
-    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> None:
-        """Remember batches and keep what was set aside, in one transaction."""
-        rows = [_row(batch) for batch in batches]
+    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> Mapping[BatchKey, BatchRow]:
+        """Remember batches and keep what was set aside, in one transaction.
+
+        Gives those of the batches that are known already, as they stand; if there are any, nothing was written. Each
+        batch may be named once.
+        """
+        # In one order for all processes, so that two of them cannot each wait for a row of the other.
+        rows = sorted((_row(batch) for batch in batches), key=itemgetter("enterprise", "sender", "batch_id"))
         kept = list(set_aside)
         if not rows and not kept:
-            return
-        with writing(self._bind) as connection:
-            if rows:
-                connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
-            SetAsideRepository(connection).add(kept)
+            return {}
+        overtaken: Mapping[BatchKey, BatchRow] = {}
+        while not overtaken and not self._recorded(rows, kept):
+            overtaken = self.known([(row["enterprise"], row["sender"], row["batch_id"]) for row in rows])
+        return overtaken
+
+    def _recorded(self, rows: list[dict[str, Any]], kept: list[SetAsideRow]) -> bool:
+        """Whether all of it was written; otherwise nothing was, because a batch is known already."""
+        try:
+            with writing(self._bind) as connection:
+                # Waits for another process that is writing the same row, then passes over it.
+                statement = insert(connection, table).on_conflict_do_nothing()
+                if rows and connection.execute(statement, rows, execution_options=_COUNTED).rowcount < len(rows):
+                    raise _Overtaken
+                SetAsideRepository(connection).add(kept)
+        except _Overtaken:
+            return False
+        return True
 
     def forget_before(self, at_ms: int) -> int:
         """Forget batches received before; gives how many. To be called with a time older than any sender's memory."""

@@ -77,15 +77,17 @@ class MemoryBatches:
     def known(self, keys: Sequence[BatchKey]) -> Mapping[BatchKey, BatchRow]:
         return {key: self.batches[key] for key in keys if key in self.batches}
 
-    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> None:
+    def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> Mapping[BatchKey, BatchRow]:
         rows = list(batches)
         if self.away:
             raise StoreUnavailable("the database does not answer")
         if any(row.sender in self.refuses for row in rows):
             raise StoreRefused("the database does not like this sender")
-        for row in rows:
-            self.batches.setdefault(row.key, row)
-        self.set_aside += set_aside
+        overtaken = self.known([row.key for row in rows])
+        if not overtaken:
+            self.batches.update({row.key: row for row in rows})
+            self.set_aside += set_aside
+        return overtaken
 
 
 @dataclass

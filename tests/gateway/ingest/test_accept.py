@@ -169,6 +169,39 @@ def test_same_id_with_other_content_is_a_conflict_and_changes_nothing(house: Any
     assert house.batches.set_aside[0].payload == other
 
 
+def overtaken_by(house: Any, other: Callable[[], Any]) -> None:
+    """Somebody else accepts something at the worst moment: after we looked up what is known."""
+    known = house.batches.known
+
+    def look(keys: Any) -> Any:
+        found = dict(known(keys))
+        house.batches.known = known
+        other()
+        return found
+
+    house.batches.known = look
+
+
+def test_batch_that_another_process_stored_meanwhile_is_a_duplicate_and_set_aside_once(
+    house: Any, payload_of: Any
+) -> None:
+    both = [payload_of(batch="raced", rows=[[T0, 1, 2], [0, 3, 4]]), payload_of(batch="own", rows=[[T0, 5, "x"]])]
+    theirs: list[Receipt] = []
+    overtaken_by(house, lambda: theirs.extend(accept(house, both[0])))
+    ours = accept(house, *both, both[0])
+    assert [receipt.status for receipt in ours] == ["duplicate", "stored", "duplicate"]
+    assert ours[0].accepted == theirs[0].accepted == 2
+    assert house.reasons == [("too_old", 2), ("wrong_type", 1)]
+
+
+def test_other_content_that_another_process_stored_meanwhile_is_a_conflict(house: Any, payload_of: Any) -> None:
+    ours = payload_of(rows=[[T0 + 1, 7, 7]])
+    overtaken_by(house, lambda: accept(house, payload_of()))
+    assert [receipt.status for receipt in accept(house, ours, ours)] == ["conflict", "conflict"]
+    assert house.reasons == [("conflict", 2)]
+    assert house.batches.set_aside[0].payload == ours
+
+
 def test_same_id_of_another_sender_is_another_batch(house: Any, payload_of: Any) -> None:
     accept(house, payload_of())
     (receipt,) = accept(house, payload_of(rows=[[T0, 7, 7]]), sender="edge-2")

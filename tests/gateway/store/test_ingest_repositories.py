@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +32,31 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 def test_batch_is_remembered_as_it_was_first_answered(engine: Engine) -> None:
     batches = BatchesRepository(engine)
-    batches.record([BATCH], [])
-    batches.record([replace(BATCH, payload_hash="bb" * 32, accepted=0)], [])
+    assert batches.record([BATCH], []) == {}
+    again = replace(BATCH, payload_hash="bb" * 32, accepted=0)
+    assert batches.record([replace(BATCH, batch_id="new"), again], [ASIDE]) == {BATCH.key: BATCH}
+    assert SetAsideRepository(engine).page() == []
+    assert batches.known([(OWN, "edge-1", "new")]) == {}
     assert batches.known([BATCH.key, (OWN, "edge-2", "batch-1"), (OTHER, "edge-1", "batch-1")]) == {BATCH.key: BATCH}
+
+
+def test_of_many_that_record_the_same_batches_at_once_each_batch_has_one_writer(database_url: str) -> None:
+    opened = open_database(database_url)
+    batches = BatchesRepository(opened)
+    rows = [replace(BATCH, batch_id=f"b{number}") for number in range(20)]
+    start = threading.Barrier(4)
+
+    def one(number: int) -> int:
+        left = [replace(row, accepted=number) for row in rows[number:] + rows[:number]]  # each in another order
+        start.wait(30)
+        while overtaken := batches.record(left, [replace(ASIDE, batch_id=row.batch_id) for row in left]):
+            left = [row for row in left if row.key not in overtaken]
+        return len(left)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(one, range(4))) == len(rows)
+    assert SetAsideRepository(opened).counts() == {"unknown_point": len(rows) * ASIDE.count}
+    opened.dispose()
 
 
 def test_more_batches_than_one_query_takes_are_found(engine: Engine) -> None:
