@@ -8,9 +8,9 @@ A sealed message is
     …                      the payload, exactly as it was signed
 
 What is signed is `tanmai-<purpose>-v1 LF <enterprise>/<agent> LF payload`: a seal made for one purpose or one agent is
-none for another, whoever holds the key. Where the transport has a place for it (an MQTT 5 user property, an HTTP
-header), the signature travels there as text, `KEYID.SIGNATURE`, and the payload stays as it is; `Signature.parse` and
-`seal` make the same sealed bytes of it again, so that everything behind the door knows one form only.
+none for another, whoever holds the key. Over HTTP the signature travels in a header as text, `KEYID.SIGNATURE`, and the
+payload stays as it is; `Signature.parse` and `seal` make the same sealed bytes of it again, so that everything behind
+the door knows one form only (docs/decisions/0018-seals.md says why MQTT 5 properties do not carry it).
 
 Public keys are written `ed25519:` and 43 characters of URL-safe base64, key ids as those 43 characters alone.
 
@@ -38,7 +38,6 @@ MAGIC = b"\x89TS1"
 KEY_ID_BYTES = 32
 SIGNATURE_BYTES = 64
 SEAL_BYTES = len(MAGIC) + KEY_ID_BYTES + SIGNATURE_BYTES
-SIGNATURE_PROPERTY = "tanmai-signature"  # of an MQTT 5 message
 SIGNATURE_HEADER = "Tanmai-Signature"  # of an HTTP request
 PUBLIC_KEY_PREFIX = "ed25519:"
 
@@ -62,7 +61,7 @@ class Signature:
 
     @property
     def text(self) -> str:
-        """As an MQTT 5 user property or HTTP header says it."""
+        """As an HTTP header says it."""
         return f"{self.key_id}.{encoded(self.value)}"
 
     @classmethod

@@ -32,6 +32,7 @@ from gateway.ingest.columns import Cells, cells_of
 from gateway.ingest.directory import Directory
 from gateway.ingest.intake import Arrival, Intake
 from gateway.ingest.isolate import append_isolating
+from gateway.ingest.signatures import UNSIGNED, Signed
 from gateway.ingest.telemetry import decode_telemetry
 from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow
 
@@ -54,6 +55,7 @@ class _Case:
     arrival: Arrival
     batch_id: str
     hash: str = ""
+    signed: Signed = UNSIGNED
     receipt: Receipt | None = None  # made early for what needs no storing
     first: _Case | None = None  # the same batch, earlier in the same group
     accepted: int = 0
@@ -65,6 +67,11 @@ class _Case:
 
     def put_aside(self, now_ms: int, reason: str, detail: str, count: int, payload: bytes) -> None:
         self.set_aside.append(SetAsideRow(now_ms, *self.key, reason, detail, count, payload))
+
+    def row(self, now_ms: int, set_aside: int, reasons: tuple[ReasonCount, ...]) -> BatchRow:
+        """What is remembered of it."""
+        signed = self.signed
+        return BatchRow(*self.key, self.hash, now_ms, self.accepted, set_aside, reasons, signed.verdict, signed.key_id)
 
     def reasons(self) -> tuple[ReasonCount, ...]:
         """How much was set aside for what."""
@@ -138,7 +145,7 @@ def _record(fresh: list[tuple[_Case, Batch]], cases: list[_Case], intake: Intake
         for case, _ in fresh:
             reasons = case.reasons()
             case.receipt = Receipt(case.batch_id, "stored", case.accepted, sum(one.count for one in reasons), reasons)
-            rows.append(BatchRow(*case.key, case.hash, now_ms, case.accepted, case.receipt.set_aside, reasons))
+            rows.append(case.row(now_ms, case.receipt.set_aside, reasons))
         overtaken = intake.batches.record(rows, [row for case in cases for row in case.set_aside])
         if not overtaken:
             return
@@ -161,20 +168,29 @@ def _receipt(case: _Case) -> Receipt:
 def _open(arrival: Arrival, directory: Directory, now_ms: int) -> tuple[_Case, Batch | None]:
     """Check the message and decode it; what fails is rejected as a whole."""
     failed = check_message(arrival, directory)
+    signed, payload = UNSIGNED, b""
+    if failed is None:
+        signed, payload = _unsealed(arrival, directory, now_ms)
+        failed = directory.signers.refusal(arrival.enterprise, arrival.sender, signed)
     if failed is None:
         try:
-            if arrival.form == "telemetry":
-                batch = decode_telemetry(arrival.payload, arrival.sender)
-            else:
-                batch = decode_batch(arrival.payload)
+            batch = decode_telemetry(payload, arrival.sender) if arrival.form == "telemetry" else decode_batch(payload)
             if arrival.again:
                 batch = replace(batch, batch_id=arrival.again)
-            return _Case(arrival, batch.batch_id, content_hash(batch)), batch
+            return _Case(arrival, batch.batch_id, content_hash(batch), signed), batch
         except WireError as error:
             failed = error.reason, str(error)
-    case = _Case(arrival, find_batch_id(arrival.payload))
+    case = _Case(arrival, find_batch_id(payload or arrival.payload))
     _reject(case, now_ms, *failed)
     return case, None
+
+
+def _unsealed(arrival: Arrival, directory: Directory, now_ms: int) -> tuple[Signed, bytes]:
+    """What the message's signature is worth, and its payload."""
+    if arrival.part_of is not None:
+        return arrival.part_of, arrival.payload
+    came_ms = now_ms if arrival.came_ms is None else arrival.came_ms
+    return directory.signers.examine(arrival.enterprise, arrival.sender, arrival.payload, came_ms)
 
 
 def _reject(case: _Case, now_ms: int, reason: str, sentence: str) -> None:

@@ -1,7 +1,8 @@
 """The checks of ingest: form and identity only. What a falling counter means is judged by `gateway.carbon`.
 
-Two tables hold every check, in the order in which they are asked; the first that fails gives the reason:
-MESSAGE_CHECKS look at a message as a whole before it is decoded, READING_CHECKS at columns of readings, vectorised.
+Three tables hold every check, in the order in which they are asked; the first that fails gives the reason:
+MESSAGE_CHECKS look at a message as a whole before it is decoded, SIGNATURE_CHECKS (`gateway.ingest.signatures`) at what
+its signature is worth, READING_CHECKS at columns of readings, vectorised.
 (The form of a payload is checked by `collectors.wire` while it decodes; its reasons stand in the same REASONS.)
 """
 
@@ -18,6 +19,7 @@ from collectors.wire import MAX_PAYLOAD_BYTES
 from gateway.ingest.columns import Cells, Mask
 from gateway.ingest.directory import UNKNOWN_DEVICE, UNKNOWN_POINT, Directory
 from gateway.ingest.intake import Arrival, IngestLimits
+from gateway.ingest.signatures import SIGNATURE_CHECKS, SignatureCheck
 
 NOT_AVAILABLE = 255  # a verdict of `check_readings`: neither good nor bad, there is no reading
 
@@ -102,7 +104,11 @@ READING_CHECKS: tuple[ReadingCheck, ...] = (
     ),
 )
 
-CHECKS: tuple[MessageCheck | ReadingCheck, ...] = (*MESSAGE_CHECKS, *READING_CHECKS)
+CHECKS: tuple[MessageCheck | SignatureCheck | ReadingCheck, ...] = (
+    *MESSAGE_CHECKS,
+    *SIGNATURE_CHECKS,
+    *READING_CHECKS,
+)
 
 
 def check_message(arrival: Arrival, directory: Directory) -> tuple[str, str] | None:

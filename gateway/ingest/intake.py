@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from gateway.ingest.directory import Directories, Directory
+from gateway.ingest.signatures import Signed
 from gateway.registry.model import Registry
 from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow, StatusRow
 from gateway.store.timeseries import TimeSeriesStore
@@ -28,6 +29,8 @@ class Arrival:
     form: Form = "batch"
     credential: str = ""  # "enterprise/sender" of the token, where the transport knows it; "" = the broker checked it
     again: str = ""  # the batch id for what was set aside and comes in again: its own may stand for the rest of it
+    came_ms: int | None = None  # when it first came, if that was not now
+    part_of: Signed | None = None  # for a part of a batch that comes in again: what the whole was found to be
 
 
 class Batches(Protocol):

@@ -107,6 +107,8 @@ def _row(batch: BatchRow) -> dict[str, Any]:
         "accepted": batch.accepted,
         "set_aside": batch.set_aside,
         "reasons": msgspec.json.encode(batch.reasons).decode(),
+        "signature": batch.signature,
+        "key_id": batch.key_id,
     }
 
 
@@ -120,4 +122,6 @@ def _batch(row: RowMapping) -> BatchRow:
         row["accepted"],
         row["set_aside"],
         _REASONS.decode(row["reasons"]),
+        row["signature"],
+        row["key_id"],
     )

@@ -21,6 +21,8 @@ class BatchRow:
     accepted: int
     set_aside: int
     reasons: tuple[ReasonCount, ...]
+    signature: str = ""  # a verdict of gateway.ingest.signatures; "" = nobody looked
+    key_id: str = ""  # that the signature claims; "" = none
 
     @property
     def key(self) -> BatchKey:
