@@ -7,7 +7,9 @@ What stays true:
   batch is kept; a payload whose shape is wrong raises `WireError`. Both paths give the same result where both succeed.
 - A batch id is made once, where the batch is born. Its content hash does not depend on `sent_at` or on JSON spelling.
 
-Limits: MAX_PAYLOAD_BYTES a payload, MAX_CELLS readings, MAX_NAME characters a name. JSON only; UTF-8 only.
+- MessagePack and zstd are other spellings of the same (`collectors.wire_forms`): they give the same columns and hash.
+
+Limits: MAX_PAYLOAD_BYTES a payload, as sent and unpacked; MAX_CELLS readings, MAX_NAME characters a name. UTF-8 only.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ import msgspec
 import numpy as np
 
 from collectors.errors import WireError
-from collectors.reading import Batch, DeviceBlock, UInt8s
+from collectors.reading import Batch, DeviceBlock, Float64s, UInt8s
+from collectors.wire_forms import READS, is_msgpack, unpacked
 
 VERSION = 1
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -33,12 +36,14 @@ MAX_NAME = 64
 MAX_TIME_MS = 2**53
 
 BATCH_ID = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
-_BATCH_ID_IN_BYTES = re.compile(rb'"batch"\s*:\s*"([0-9A-Za-z_-]{1,64})"')
+_BATCH_ID_IN_JSON = re.compile(rb'"batch"\s*:\s*"([0-9A-Za-z_-]{1,64})"')
+# The key, then a text of up to 31 bytes, or of up to 255 (MessagePack specification, "str format family").
+_BATCH_ID_IN_MSGPACK = re.compile(rb"\xa5batch(?:[\xa1-\xbf]|\xd9.)([0-9A-Za-z_-]{1,64})", re.DOTALL)
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 # Why bytes or readings were not stored: every reason on a receipt or in the set-aside list stands here.
 REASONS: dict[str, str] = {
-    "undecodable": "the bytes are not JSON in UTF-8",
+    "undecodable": "the bytes are not JSON in UTF-8, nor MessagePack",
     "unknown_version": f"the batch is not of version {VERSION}",
     "unknown_field": "an object holds a key that the format does not have",
     "missing_field": "a key that the format requires is missing",
@@ -86,6 +91,15 @@ class _WireBatch(msgspec.Struct, forbid_unknown_fields=True):
     devices: list[_WireDevice]
 
 
+class _PackedBatch(msgspec.Struct, forbid_unknown_fields=True):
+    """The same in MessagePack: devices are kept as bytes first, to see how many keys each of them has."""
+
+    v: int
+    batch: str
+    sent_at: int
+    devices: list[msgspec.Raw]
+
+
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
     reason: str  # a name out of REASONS
@@ -101,9 +115,13 @@ class Receipt:
     accepted: int = 0  # readings stored; "not available" cells are neither accepted nor set aside
     set_aside: int = 0
     reasons: tuple[ReasonCount, ...] = ()
+    at: int | None = None  # epoch milliseconds of the gateway's clock when it answered; None = it did not say
+    reads: tuple[str, ...] = ()  # what the gateway reads beside plain JSON: names out of wire_forms.READS
 
 
 _BATCH_DECODER = msgspec.json.Decoder(_WireBatch)
+_PACKED_BATCH_DECODER = msgspec.msgpack.Decoder(_PackedBatch)
+_PACKED_DEVICE_DECODER = msgspec.msgpack.Decoder(_WireDevice)
 _RECEIPT_DECODER = msgspec.json.Decoder(Receipt)
 _ENCODER = msgspec.json.Encoder()
 
@@ -129,20 +147,26 @@ def encode_batch(batch: Batch) -> bytes:
 
 
 def decode_batch(payload: bytes) -> Batch:
-    """JSON bytes -> Batch in columns; raises WireError with a reason out of REASONS."""
+    """Bytes in any of the forms -> Batch in columns; raises WireError with a reason out of REASONS."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise WireError("too_large", f"the message has {len(payload)} bytes; send at most {MAX_PAYLOAD_BYTES}")
-    batch = _decode_fast(payload)
+    plain = unpacked(payload, MAX_PAYLOAD_BYTES)
+    batch = _decode_msgpack_fast(plain) if is_msgpack(plain) else _decode_fast(plain)
     if batch is None:
         from collectors.wire_careful import decode_carefully
 
-        batch = decode_carefully(payload)
+        batch = decode_carefully(plain)
     return batch
 
 
 def find_batch_id(payload: bytes) -> str:
     """The batch id of bytes that may be anything, so that even a rejection can name it; "" if there is none."""
-    found = _BATCH_ID_IN_BYTES.search(payload, 0, 64 * 1024)
+    try:
+        plain = unpacked(payload, MAX_PAYLOAD_BYTES)
+    except WireError:
+        return ""
+    pattern = _BATCH_ID_IN_MSGPACK if is_msgpack(plain) else _BATCH_ID_IN_JSON
+    found = pattern.search(plain, 0, 64 * 1024)
     return found.group(1).decode() if found else ""
 
 
@@ -158,6 +182,11 @@ def content_hash(batch: Batch) -> str:
     if batch.spoiled:
         digest.update(repr(batch.spoiled).encode())
     return digest.hexdigest()
+
+
+def stamped(receipt: Receipt, now_ms: int) -> Receipt:
+    """The receipt as it leaves: with the time of our clock, and with what we read."""
+    return Receipt(receipt.batch, receipt.status, receipt.accepted, receipt.set_aside, receipt.reasons, now_ms, READS)
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
@@ -201,17 +230,34 @@ def _decode_fast(payload: bytes) -> Batch | None:
     keys = 4 + sum(3 if device.quality is None else 4 for device in wire.devices)
     if payload.count(b":") != keys:
         return None
-    check_batch(wire.v, wire.batch, sum(len(device.rows) * len(device.points) for device in wire.devices))
+    return _batch(wire.v, wire.batch, wire.sent_at, wire.devices, may_hold_nan=False)
+
+
+def _decode_msgpack_fast(payload: bytes) -> Batch | None:
+    """The same for MessagePack. A map says how many keys it has: more than were found means that one stands twice."""
+    try:
+        wire = _PACKED_BATCH_DECODER.decode(payload)
+        devices = [_PACKED_DEVICE_DECODER.decode(raw) for raw in wire.devices]
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    sizes = [0x80 + (3 if device.quality is None else 4) for device in devices]
+    if payload[0] != 0x84 or sizes != [memoryview(raw)[0] for raw in wire.devices]:
+        return None
+    return _batch(wire.v, wire.batch, wire.sent_at, devices, may_hold_nan=True)
+
+
+def _batch(v: int, batch_id: str, sent_at: int, devices: list[_WireDevice], *, may_hold_nan: bool) -> Batch | None:
+    check_batch(v, batch_id, sum(len(device.rows) * len(device.points) for device in devices))
     blocks = []
-    for device in wire.devices:
-        block = _block(device)
+    for device in devices:
+        block = _block(device, may_hold_nan=may_hold_nan)
         if block is None:
             return None
         blocks.append(block)
-    return Batch(wire.batch, wire.sent_at, tuple(blocks))
+    return Batch(batch_id, sent_at, tuple(blocks))
 
 
-def _block(device: _WireDevice) -> DeviceBlock | None:
+def _block(device: _WireDevice, *, may_hold_nan: bool) -> DeviceBlock | None:
     points = tuple(device.points)
     check_names(device.device, points)
     width = len(points) + 1
@@ -225,12 +271,20 @@ def _block(device: _WireDevice) -> DeviceBlock | None:
     # A time that is null is NaN here, and fails the comparison; so does one with a fraction.
     if not bool(((np.abs(times) < MAX_TIME_MS) & (np.floor(times) == times)).all()):
         return None
+    if may_hold_nan and not _only_null_is_nan(device.rows, table):
+        return None
     quality = None
     if device.quality is not None:
         quality = _quality(device.quality, (len(device.rows), len(points)))
         if quality is None:
             return None
     return DeviceBlock(device.device, points, times.astype(np.int64), np.ascontiguousarray(table[:, 1:]), quality)
+
+
+def _only_null_is_nan(rows: list[list[float | None]], table: Float64s) -> bool:
+    """MessagePack can say NaN and infinity; only null means "not available"."""
+    missing = int(np.isnan(table).sum())
+    return not np.isinf(table).any() and (missing == 0 or missing == sum(row.count(None) for row in rows))
 
 
 def _quality(rows: list[list[int]], shape: tuple[int, int]) -> UInt8s | None:

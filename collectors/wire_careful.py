@@ -17,6 +17,7 @@ import numpy as np
 from collectors.errors import WireError
 from collectors.reading import Batch, DeviceBlock, Float64s, SpoiledCell, UInt8s
 from collectors.wire import MAX_NAME, REASONS, check_batch, check_names, is_time
+from collectors.wire_forms import is_msgpack
 
 # Kept of a spoiled cell's text: enough to recognise it, too little to fill a disk.
 MAX_RAW = 200
@@ -52,6 +53,18 @@ def parse_json(payload: bytes) -> Any:
         raise WireError("undecodable", f"the bytes are not JSON in UTF-8: {error}") from error
 
 
+def parse_msgpack(payload: bytes) -> Any:
+    """A batch in MessagePack -> plain objects; a key that stands twice in a map is an error. Raises WireError."""
+    try:
+        document = _mapping(payload)
+        if isinstance(document, dict) and isinstance(document.get("devices"), list):
+            raws = msgspec.msgpack.decode(payload, type=_Devices).devices
+            document["devices"] = [_mapping(bytes(raw)) for raw in raws]
+        return document
+    except (msgspec.MsgspecError, RecursionError, ValueError, TypeError) as error:
+        raise WireError("undecodable", f"the bytes are no MessagePack: {error}") from error
+
+
 def raise_for(error: msgspec.ValidationError) -> NoReturn:
     """Turn msgspec's complaint into a WireError with one of our reasons."""
     message = str(error)
@@ -60,8 +73,8 @@ def raise_for(error: msgspec.ValidationError) -> NoReturn:
 
 
 def decode_carefully(payload: bytes) -> Batch:
-    """JSON bytes -> Batch with its spoiled cells; raises WireError."""
-    document = parse_json(payload)
+    """JSON or MessagePack bytes -> Batch with its spoiled cells; raises WireError."""
+    document = parse_msgpack(payload) if is_msgpack(payload) else parse_json(payload)
     try:
         wire = msgspec.convert(document, _Batch)
     except msgspec.ValidationError as error:
@@ -86,14 +99,32 @@ def number_or_reason(cell: object) -> float | str:
 
 
 def raw_text(cell: object) -> str:
-    """JSON text of a spoiled cell, cut to MAX_RAW characters, plain ASCII."""
-    return json.dumps(cell)[:MAX_RAW]
+    """JSON text of a spoiled cell, cut to MAX_RAW characters, plain ASCII. MessagePack has values that JSON has not."""
+    try:
+        return json.dumps(cell)[:MAX_RAW]
+    except (TypeError, ValueError, RecursionError):
+        return ascii(cell)[:MAX_RAW]
 
 
 def check_name_lengths(*names: str) -> None:
     for name in names:
         if not 1 <= len(name) <= MAX_NAME:
             raise WireError("bad_name", REASONS["bad_name"])
+
+
+class _Devices(msgspec.Struct):
+    devices: list[msgspec.Raw]
+
+
+def _mapping(raw: bytes) -> Any:
+    """The value; a map must hold as many keys as it announces."""
+    value = msgspec.msgpack.decode(raw)
+    if isinstance(value, dict):
+        width = {0xDE: 2, 0xDF: 4}.get(raw[0], 0)
+        announced = int.from_bytes(raw[1 : 1 + width], "big") if width else raw[0] & 0x0F
+        if len(value) != announced:
+            raise WireError("duplicate_key", "a key stands twice in one map")
+    return value
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

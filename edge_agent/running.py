@@ -21,9 +21,10 @@ from collectors.drivers import open_driver
 from collectors.modbus.plan_memory import PlanMemory
 from edge_agent.agent import AgentDevice, EdgeAgent, Grouping
 from edge_agent.buffer import open_buffer
+from edge_agent.connection import Connection
 from edge_agent.health import last_will, write_status
 from edge_agent.polling import ThreadedPolling
-from edge_agent.publisher import Connection, MqttPublisher
+from edge_agent.publisher import MqttPublisher
 from edge_agent.settings import EdgeSettings
 
 STOP_S = 2.0
@@ -67,7 +68,7 @@ def run_agent(settings: EdgeSettings, connection: Connection, stop: StopMark) ->
     with ExitStack() as closing:
         buffer = open_buffer(settings.buffer_path, settings.buffer_limits, clock.now_ms())
         closing.callback(buffer.close)
-        publisher = MqttPublisher(connection, last_will(), wake.set)
+        publisher = MqttPublisher(connection, last_will(), wake.set, wanted_form=settings.gateway.form)
         memory = PlanMemory(settings.plans_path)
         polling = ThreadedPolling({bus.id: open_driver(bus, memory) for bus in settings.buses}, wake.set)
         grouping = Grouping(settings.batch.max_readings, round(settings.batch.max_age_s * 1000))

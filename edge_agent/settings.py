@@ -20,8 +20,9 @@ from collectors.driver import Bus
 from collectors.errors import ConfigurationError, Problem
 from collectors.profile import MeterProfile, RegisterSpec, load_profiles, shipped_config_dir
 from collectors.strict_yaml import Document, build, parse
+from collectors.tls import NO_TLS_FILES, TlsFiles, client_context
 from edge_agent.buffer import BufferLimits
-from edge_agent.publisher import Connection
+from edge_agent.connection import Connection
 from edge_agent.settings_checks import BUS_CHECKS, CHECKS, Tree, text_of
 
 _DAY_MS = 86_400_000
@@ -41,6 +42,10 @@ class GatewaySection:
     password_file: str | None = None  # holds the device token
     password_env: str | None = None  # names the variable that holds the device token
     ca_file: str | None = None  # mqtts: PEM file of certificate authorities; None = the system's
+    cert_file: str | None = None  # mqtts: PEM file of our client certificate
+    key_file: str | None = None  # its key; None = it stands in cert_file
+    version: str = "auto"  # of MQTT: auto, 5 or 3.1.1
+    form: str = "auto"  # in which batches travel: auto = the smallest that the gateway reads
     resend_after_s: float = 30.0  # a batch without receipt goes out again after this
 
 
@@ -175,12 +180,23 @@ def read_bus(text: str) -> Bus:
 def connection_of(settings: EdgeSettings, environment: Mapping[str, str] = os.environ) -> Connection:
     """How to reach the gateway, with the password looked up; raises ConfigurationError if it is not there."""
     gateway, agent = settings.gateway, settings.agent
-    ca_file = None if gateway.ca_file is None else str(settings.directory / gateway.ca_file)
-    if ca_file is not None and not Path(ca_file).is_file():
-        raise ConfigurationError([Problem("there is no such file", ca_file, key="gateway.ca_file")])
+    tls = TlsFiles(*(_existing(gateway, settings.directory, key) for key in ("ca_file", "cert_file", "key_file")))
+    if tls != NO_TLS_FILES:
+        client_context(tls)
     password = _password(gateway, settings.directory, environment)
     default_name = f"{agent.enterprise}/{agent.id}" if password is not None else None
-    return Connection(gateway.mqtt, agent.enterprise, agent.id, gateway.username or default_name, password, ca_file)
+    username = gateway.username or default_name
+    return Connection(gateway.mqtt, agent.enterprise, agent.id, username, password, tls, gateway.version)
+
+
+def _existing(gateway: GatewaySection, directory: Path, key: str) -> str | None:
+    name = getattr(gateway, key)
+    if name is None:
+        return None
+    path = directory / name
+    if not path.is_file():
+        raise ConfigurationError([Problem("there is no such file", str(path), key=f"gateway.{key}")])
+    return str(path)
 
 
 def _password(gateway: GatewaySection, directory: Path, environment: Mapping[str, str]) -> str | None:

@@ -18,7 +18,8 @@ from collectors.drivers import DRIVERS, DriverKind
 from collectors.errors import Problem
 from collectors.profile import MeterProfile
 from collectors.strict_yaml import Document, KeyPath, Scalar
-from edge_agent.publisher import DEFAULT_PORTS
+from edge_agent.connection import DEFAULT_PORTS, VERSIONS
+from edge_agent.forms import WANTED_FORMS
 
 # Ids go into MQTT topics, point references (device.point) and file names.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
@@ -143,8 +144,25 @@ def _gateway(tree: Tree) -> Iterator[Problem]:
     for path, entry in tree.entries("gateway"):
         if text_of(entry.get("password_file")) and text_of(entry.get("password_env")):
             yield tree.document.problem((*path, "password_env"), "give either password_file or password_env, not both")
-        if text_of(entry.get("ca_file")) and not (text_of(entry.get("mqtt")) or "").startswith("mqtts:"):
-            yield tree.document.problem((*path, "ca_file"), "only means something with an mqtts:// address")
+        if not (text_of(entry.get("mqtt")) or "").startswith("mqtts:"):
+            for key in ("ca_file", "cert_file", "key_file"):
+                if text_of(entry.get(key)):
+                    yield tree.document.problem((*path, key), "only means something with an mqtts:// address")
+        if text_of(entry.get("key_file")) and not text_of(entry.get("cert_file")):
+            yield tree.document.problem((*path, "key_file"), "needs cert_file, the certificate of this key")
+
+
+_CHOICES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("gateway", "version", VERSIONS),
+    ("gateway", "form", WANTED_FORMS),
+)
+
+
+def _choices(tree: Tree) -> Iterator[Problem]:
+    for section, key, allowed in _CHOICES:
+        for path, text in tree.texts(section, key):
+            if text not in allowed:
+                yield tree.document.problem(path, f"must be one of {', '.join(allowed)}, not {text}")
 
 
 def _wrong_url(text: str) -> str:
@@ -200,4 +218,4 @@ def _place_of(entry: Mapping[str, Any], kind: DriverKind) -> str | None:
 
 Check = Callable[[Tree], Iterator[Problem]]
 BUS_CHECKS: tuple[Check, ...] = (_ids, _ranges, _drivers, _lines)  # what can be said of buses alone
-CHECKS: tuple[Check, ...] = (*BUS_CHECKS, _buses, _devices, _gateway, _not_empty)
+CHECKS: tuple[Check, ...] = (*BUS_CHECKS, _buses, _devices, _gateway, _choices, _not_empty)

@@ -25,6 +25,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from collectors import clock
 from collectors.errors import StoreUnavailable
+from collectors.wire import stamped
 from gateway.ingest.accept import accept_batches
 from gateway.ingest.intake import Arrival, Intake
 from gateway.ingest.stats import IngestStats
@@ -97,7 +98,8 @@ def _take(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: i
         raise _Problem(503, "store-unavailable", "keep the readings and send them again", RETRY_AFTER_S) from error
     stats.took("http", len(arrivals))
     stats.answered(receipts)
-    return Response(msgspec.json.encode({"receipts": receipts}), content_type="application/json")
+    answer = {"receipts": [stamped(receipt, now_ms) for receipt in receipts]}
+    return Response(msgspec.json.encode(answer), content_type="application/json")
 
 
 def _sender() -> tuple[str, str]:

@@ -32,7 +32,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from collectors import clock
-from collectors.wire import encode_receipt
+from collectors.wire import encode_receipt, stamped
 from gateway.broker.address import BrokerAddress
 from gateway.ingest.intake import Arrival, Intake
 from gateway.ingest.pending import Committed, Message, Pending
@@ -236,7 +236,7 @@ class _Link(threading.Thread):
             if one.receipt is None:
                 continue
             topic = f"tanmai/v1/{one.message.arrival.enterprise}/{one.message.arrival.sender}/receipts"
-            sent = client.publish(topic, encode_receipt(one.receipt), qos=1)
+            sent = client.publish(topic, encode_receipt(stamped(one.receipt, self._now_ms())), qos=1)
             if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._stats.receipts_dropped.inc()
 

@@ -18,6 +18,7 @@ from collectors.profile import MeterProfile, load_profile, shipped_config_dir
 from collectors.reading import Reading
 from collectors.wire import Receipt, Status, decode_batch, encode_receipt
 from edge_agent.buffer import Buffer, BufferLimits, open_buffer
+from edge_agent.publisher import LineDetails
 
 NOW_MS = 1_760_000_000_000
 
@@ -62,6 +63,7 @@ class FakeLine:
         self.connections = 1
         self.problem = ""
         self.dropped_receipts = 0
+        self.details = LineDetails()
         self.sent: list[bytes] = []
         self.statuses: list[bytes] = []
         self.receipts: list[Receipt] = []

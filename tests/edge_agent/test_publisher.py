@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from collectors.wire import Receipt, encode_receipt
+from edge_agent import connection as connection_module
+from edge_agent import mqtt_link as link_module
 from edge_agent import publisher as publisher_module
+from edge_agent.connection import LONGEST_RECONNECT_S, Connection, reconnect_delay_s
 from edge_agent.health import last_will, offline
-from edge_agent.publisher import LONGEST_RECONNECT_S, Connection, MqttPublisher, reconnect_delay_s
+from edge_agent.publisher import MqttPublisher
 
 pytestmark = pytest.mark.real("mosquitto")
 Until = Callable[..., None]
@@ -24,7 +27,7 @@ READINGS, RECEIPTS, STATUS = (f"tanmai/v1/acme/edge-1/{leaf}" for leaf in ("read
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MqttPublisher]]:
     """A function that starts a publisher; all are closed at the end."""
-    monkeypatch.setattr(publisher_module, "FIRST_RECONNECT_S", 0.05)
+    monkeypatch.setattr(connection_module, "FIRST_RECONNECT_S", 0.05)
     opened: list[MqttPublisher] = []
 
     def start(url: str, **credentials: str) -> MqttPublisher:
@@ -114,14 +117,14 @@ def test_subscription_that_is_refused_is_no_connection(connect: Any, until: Unti
     with socket.create_server(("127.0.0.1", 0)) as server:
         broker = threading.Thread(target=refuse, args=(server,))
         broker.start()
-        publisher = connect(f"mqtt://127.0.0.1:{server.getsockname()[1]}")
+        publisher = connect(f"mqtt://127.0.0.1:{server.getsockname()[1]}", version="3.1.1")
         until(lambda: "access rules" in publisher.problem)
         assert publisher.connections == 0
         broker.join()
 
 
 def test_broker_that_never_answers_is_given_up(connect: Any, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher_module, "WELCOME_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(link_module, "WELCOME_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = connect(f"mqtt://127.0.0.1:{server.getsockname()[1]}")
         until(lambda: "does not answer" in publisher.problem)
@@ -149,7 +152,7 @@ def test_network_thread_that_died_is_noticed_and_replaced(
 ) -> None:
     publisher = connect(mosquitto.url)
     until(lambda: publisher.connected)
-    client = publisher._client
+    client = publisher._link._client
     monkeypatch.setattr(client, "_thread_terminate", True)  # paho's thread ends; the socket stays open
     until(lambda: publisher.connections == 2)
 
@@ -161,7 +164,7 @@ def test_defect_in_the_mqtt_client_does_not_end_the_supervisor(
         raise AttributeError("planted")
 
     with monkeypatch.context() as planted:
-        planted.setattr(publisher_module.mqtt.Client, "loop_start", fail)
+        planted.setattr(link_module.mqtt.Client, "loop_start", fail)
         publisher = connect(mosquitto.url)
         until(lambda: "AttributeError: planted" in publisher.problem)
     until(lambda: publisher.connected)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from collectors.wire import Receipt, decode_receipt
+from edge_agent.publisher import LineDetails
 from tests.simulation.faults import Fuse, Weather
 
 
@@ -62,6 +63,7 @@ class Line:
         self.connected = False
         self.connections = 0
         self.dropped_receipts = 0
+        self.details = LineDetails()
         self.refusing = 0.0  # share of sends that the line does not take
 
     @property

@@ -14,6 +14,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry
 
+from collectors.wire_forms import READS
 from gateway.ingest import http_intake as module
 from gateway.ingest.http_intake import http_intake
 from gateway.ingest.stats import IngestStats
@@ -55,9 +56,8 @@ def client_of(house: Any) -> Callable[..., FlaskClient]:
 def test_one_batch_is_stored_and_receipted(house: Any, client_of: Any, payload_of: Any) -> None:
     answer = client_of().post(PATH, data=payload_of(), content_type="application/json")
     assert answer.status_code == 200
-    assert answer.json == {
-        "receipts": [{"batch": "batch-1", "status": "stored", "accepted": 2, "set_aside": 0, "reasons": []}]
-    }
+    receipt = {"batch": "batch-1", "status": "stored", "accepted": 2, "set_aside": 0, "reasons": []}
+    assert answer.json == {"receipts": [receipt | {"at": NOW, "reads": list(READS)}]}
     assert house.series.rows == {(1, T0): 1.0, (2, T0): 2.0}
 
 

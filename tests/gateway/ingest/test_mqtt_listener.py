@@ -15,7 +15,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from collectors.errors import ConfigurationError
-from collectors.wire import Receipt, decode_receipt
+from collectors.wire import Receipt, decode_receipt, stamped
+from collectors.wire_forms import READS
 from gateway.broker.address import BrokerAddress
 from gateway.ingest.mqtt_listener import MqttListener
 from gateway.ingest.stats import IngestStats
@@ -103,7 +104,10 @@ def test_batch_is_stored_and_receipted(house: Any, mosquitto: Any, listen: Any, 
     listen()
     with an_edge(mosquitto.url) as edge:
         edge.send(payload_of())
-        assert edge.receipt("batch-1") == Receipt("batch-1", "stored", 2)
+        receipt = edge.receipt("batch-1")
+        assert receipt.at is not None
+        assert receipt == stamped(Receipt("batch-1", "stored", 2), receipt.at)
+        assert receipt.reads == READS
     assert house.series.rows == {(1, T0): 1.0, (2, T0): 2.0}
 
 
@@ -131,7 +135,7 @@ def test_bad_input_is_set_aside_and_what_follows_is_stored(
         edge.send(payload_of(batch="agent"), sender="edge-9")
         edge.send(payload_of(batch="enterprise"), enterprise="91350500M00000001X")
         edge.send(payload_of(batch="good", device="gas-1", points=["volume"], rows=[[T0, 42.0]]))
-        assert edge.receipt("good") == Receipt("good", "stored", 1)
+        assert (edge.receipt("good").status, edge.receipt("good").accepted) == ("stored", 1)
         assert edge.receipt("nan").reasons[0].count == 2
         assert edge.receipt("field").status == "rejected"
     assert {reason for reason, _ in house.reasons} == {*bad, "unknown_agent", "unknown_enterprise"}
