@@ -2,7 +2,7 @@
 
 The bytes themselves say which form they have: JSON text begins with none of the first bytes of the others. An MQTT 5
 content type says the same to those who look in from outside, but a broker drops it towards a listener that speaks
-3.1.1, so it decides nothing (docs/decisions/0016-forms-on-the-wire.md).
+3.1.1, so it decides nothing (docs/decisions/0011-forms-on-the-wire.md).
 
 What stays true: what is unpacked never exceeds the limit it was given, whatever the bytes claim.
 Limits: one zstd frame a message; no dictionaries. The names of forms are those on the wire: never rename one.
