@@ -12,7 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from collectors.clock import from_ms
-from gateway.carbon.model import Entry, Rating, SourceLine, Statement
+from gateway.carbon.model import Entry, Rating, SideTotals, SourceLine, Statement
+from gateway.registry.model import Group, Method
 from gateway.store.canonical_json import canonical
 
 Colour = Literal["green", "yellow", "orange", "red", "grey"]
@@ -47,6 +48,27 @@ class SourceDocument(msgspec.Struct, frozen=True, kw_only=True):
     basis: str
 
 
+class SideDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals with all electricity counted by location, or by market (GHG Protocol scope 2 guidance)."""
+
+    scope_2_kg: float
+    compliance_kg: float
+    lifecycle_kg: float
+
+
+class MethodDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a statement was made by; see docs/adding-a-method.md."""
+
+    id: str  # file in config/methods; "" = written out in the registry
+    electricity: str
+    market: str
+    booked: str
+    fuel_set: str
+    gwp: str
+    compliance: tuple[Group, ...]
+    lifecycle: tuple[Group, ...]
+
+
 class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     """Sums of a period. A month has a version; any other period is summed when asked for and has version 0."""
 
@@ -70,6 +92,9 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     hash: str = ""  # SHA-256 over the stored body; empty for a period summed when asked for
     predecessor: int | None = None  # the version that this one corrects
     signature: str = ""  # of a closed month: JWS with detached payload
+    location_based: SideDocument | None = None  # None in versions stored before both were stated
+    market_based: SideDocument | None = None
+    method: MethodDocument | None = None
 
 
 class SignedStatement(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +125,26 @@ class NextColour(msgspec.Struct, frozen=True, kw_only=True):
     colour: str
     cut_kg: float | None
     cut_kgce: float | None
+    cut_kwh: float | None = None
+    cut_percent: float | None = None  # of the amount that must fall most
+
+
+class InfluenceDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source brings to a metric that decides."""
+
+    source: str
+    metric: str
+    share_percent: float
+    alone_cut_percent: float | None  # how much of this source alone must go for the next colour; null: it is not enough
+
+
+class TrendDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric beside the same one of an earlier month, at the same benchmark unit."""
+
+    metric: str
+    since: str  # the earlier month
+    change_percent: float
+    colour: str  # it had then
 
 
 class RatingDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +157,8 @@ class RatingDocument(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[MetricDocument, ...]
     reasons: Reasons
     to_next: NextColour | None
+    influences: tuple[InfluenceDocument, ...] = ()
+    trend: tuple[TrendDocument, ...] = ()  # filled where one enterprise's rating is asked for; empty in lists
 
 
 # --- entries, findings ----------------------------------------------------------------------------------------------
@@ -183,6 +230,40 @@ def statement_document(
         last_seq=statement.last_seq,
         notes=statement.notes,
         predecessor=predecessor,
+        location_based=_side_document(statement.by_location),
+        market_based=_side_document(statement.by_market),
+        method=_method_document(statement.method),
+    )
+
+
+def as_far_as(was: StatementDocument, now: StatementDocument) -> StatementDocument:
+    """The new statement without what an older version of this program did not state yet, so that the two compare."""
+    unstated = [name for name in ("location_based", "market_based", "method") if getattr(was, name) is None]
+    return msgspec.structs.replace(now, **dict.fromkeys(unstated))
+
+
+def _side_document(totals: SideTotals | None) -> SideDocument | None:
+    if totals is None:
+        return None
+    return SideDocument(
+        scope_2_kg=kilo(totals.scope_2_g),
+        compliance_kg=kilo(totals.compliance_g),
+        lifecycle_kg=kilo(totals.lifecycle_g),
+    )
+
+
+def _method_document(method: Method | None) -> MethodDocument | None:
+    if method is None:
+        return None
+    return MethodDocument(
+        id=method.id,
+        electricity=method.electricity,
+        market=method.market or method.electricity,
+        booked=method.booked,
+        fuel_set=method.fuel_set,
+        gwp=method.gwp,
+        compliance=method.compliance,
+        lifecycle=method.lifecycle,
     )
 
 
@@ -209,6 +290,8 @@ def rating_document(rating: Rating, version: int) -> RatingDocument:
             colour=rating.to_next_colour,
             cut_kg=_kilo_or_none(rating.to_next_cut_g),
             cut_kgce=_kilo_or_none(rating.to_next_cut_gce),
+            cut_kwh=_kilo_or_none(rating.to_next_cut_wh),
+            cut_percent=_percent_or_none(rating.to_next_cut_share),
         )
     return RatingDocument(
         enterprise=rating.enterprise,
@@ -231,6 +314,15 @@ def rating_document(rating: Rating, version: int) -> RatingDocument:
         ),
         reasons=Reasons(zh=rating.reasons_zh, en=rating.reasons_en),
         to_next=to_next,
+        influences=tuple(
+            InfluenceDocument(
+                source=one.source,
+                metric=one.metric,
+                share_percent=round(100 * one.share, 2),
+                alone_cut_percent=_percent_or_none(one.alone_cut_share),
+            )
+            for one in rating.influences
+        ),
     )
 
 
@@ -291,6 +383,10 @@ def instant(at_ms: int) -> str:
 def kilo(amount: int) -> float:
     """Grams to kilograms; exact to the gram."""
     return amount / 1000
+
+
+def _percent_or_none(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 2)
 
 
 def _kilo_or_none(amount: int | None) -> float | None:

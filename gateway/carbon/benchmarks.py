@@ -6,6 +6,7 @@ from. One that has no official source carries `demo: true` and the words of how 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,17 +16,41 @@ from collectors.errors import ConfigurationError, Problem
 from collectors.strict_yaml import Document, build, parse
 from gateway.carbon.units import UNITS
 
-MONEY = "10k_cny"  # 万元 of output value
+MONEY = "10k_cny"  # 万元 of output value or added value
+OF_PRODUCT = "of_product"  # in place of a limit's id: the one that each product is registered with
 
-Amount = Literal["compliance", "scope_1", "energy"]
-MetricName = Literal["carbon_intensity", "energy_intensity"]
-NUMERATORS: dict[Amount, str] = {"compliance": "kgCO2e", "scope_1": "kgCO2e", "energy": "kgce"}
+Amount = Literal["compliance", "scope_1", "energy", "electricity"]
+MetricName = Literal[
+    "carbon_intensity",
+    "energy_intensity",
+    "electricity_intensity",
+    "carbon_per_output_value",
+    "energy_per_output_value",
+    "carbon_per_added_value",
+    "energy_per_added_value",
+]
+Comparator = Literal["mean", "limit"]
+NUMERATORS: dict[Amount, str] = {"compliance": "kgCO2e", "scope_1": "kgCO2e", "energy": "kgce", "electricity": "kWh"}
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     zh: str
     en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A standard's correction of its levels by a trait of the product: `per_unit` for each unit above `base`."""
+
+    trait: str  # such as clinker_ratio_percent
+    base: Decimal
+    per_unit: tuple[Decimal, ...]  # of levels 1, 2, 3; taken off below the base
+    clause: str
+
+    def __post_init__(self) -> None:
+        if len(self.per_unit) != 3:
+            raise ValueError("per_unit gives three numbers: for levels 1, 2 and 3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,24 @@ class LimitLevels:
     level_1: Decimal | None = None
     level_2: Decimal | None = None
     note: str = ""
+    adjust: Adjustment | None = None
+
+    def level(self, index: int, traits: Mapping[str, Decimal]) -> Decimal | None:
+        """Level 1, 2 or 3 (index 0, 1, 2) for a product with these traits."""
+        printed = (self.level_1, self.level_2, self.level_3)[index]
+        if printed is None or self.adjust is None or self.adjust.trait not in traits:
+            return printed
+        return printed + (traits[self.adjust.trait] - self.adjust.base) * self.adjust.per_unit[index]
+
+    def notes(self, traits: Mapping[str, Decimal]) -> list[tuple[str, str]]:
+        """What a rating must say of an adjustment, as (zh, en)."""
+        if self.adjust is None:
+            return []
+        trait, base = self.adjust.trait, self.adjust.base
+        if trait not in traits:
+            return [(f"未登记 {trait},按 {base} 计", f"{trait} is not registered: {base} is taken")]
+        text = f"{trait} = {traits[trait]}"
+        return [(f"按 {text} 修正({self.adjust.clause})", f"adjusted for {text} ({self.adjust.clause})")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +93,11 @@ class Benchmark:
     metric: MetricName
     amount: Amount
     industries: tuple[str, ...]
-    per: str  # unit of output, or 10k_cny
     source: str
     derived: Words  # how it came about, what is assumed
-    mean: Decimal | None = None  # kgCO2e or kgce per `per`
-    limit: str | None = None  # id of LimitLevels
+    per: str = ""  # unit of output, or 10k_cny; empty with `limit: of_product`, whose products say it
+    mean: Decimal | None = None  # kgCO2e, kgce or kWh per `per`
+    limit: str | None = None  # id of LimitLevels, or of_product
     demo: bool = False  # no official value
 
     def __post_init__(self) -> None:
@@ -62,8 +105,17 @@ class Benchmark:
             raise ValueError("give exactly one of mean and limit")
         if self.mean is not None and self.mean <= 0:
             raise ValueError("the mean must be above zero")
-        if self.per not in UNITS:
+        if self.limit == OF_PRODUCT:
+            if self.per:
+                raise ValueError("with `limit: of_product` the products say the unit: leave `per` out")
+        elif self.per not in UNITS:
             raise ValueError(f"per {self.per!r} is no known unit")
+        if self.metric.endswith("_value") and self.per != MONEY:
+            raise ValueError(f"{self.metric} is per {MONEY}")
+
+    @property
+    def comparator(self) -> Comparator:
+        return "mean" if self.limit is None else "limit"
 
     @property
     def unit(self) -> str:
@@ -127,7 +179,7 @@ def _wrongs(
     if benchmark.id in seen:
         wrongs.append(document.problem((*place, "id"), f"{benchmark.id} stands twice"))
     seen.add(benchmark.id)
-    if benchmark.limit is None:
+    if benchmark.limit in (None, OF_PRODUCT):
         return wrongs
     limit = limits.get(benchmark.limit)
     if limit is None:

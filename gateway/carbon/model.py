@@ -12,14 +12,19 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
+from gateway.registry.model import Method
+
 Basis = Literal[
     "exact",  # published for this year and region, or bound to no year
     "older_edition",  # the newest published one; the right one is not out yet
     "regional_fallback",  # the region has none: the national one
     "default",  # a general default where a supplier's or the plant's own figure would be right
     "supplier_specific",  # named in the registry for this source
+    "own_analysis",  # the plant's own laboratory, for at least one number of the formula
+    "stoichiometric",  # follows from molar masses alone
     "measured",  # the emission itself was measured
     "zero_with_evidence",  # green power covered by a certificate, contract or settlement
+    "measured_elsewhere",  # energy only: the emission is in the stack's measurement
 ]
 Reason = Literal["automatic", "late-data", "restated-factor", "operator"]
 
@@ -75,7 +80,35 @@ class ChosenFactor:
     note: str = ""
     energy_formula: str = ""  # "" = the activity carries no energy of its own
     energy_terms: dict[str, Term] = field(default_factory=dict)
-    doubts: tuple[str, ...] = ()  # names out of gateway.carbon.factors.DOUBTS: what has been assumed
+    doubts: tuple[str, ...] = ()  # names out of gateway.carbon.choices.DOUBTS: what has been assumed
+    sides: dict[str, Side] = field(default_factory=dict)  # location | market, where it differs from what is booked
+
+
+@dataclass(frozen=True, slots=True)
+class MissingFactor:
+    """Nothing to multiply with: a hole in the account that can be seen."""
+
+    kind: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The same electricity by the other of the two methods of the GHG Protocol's scope 2 guidance."""
+
+    formula: str
+    terms: dict[str, Term]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnValue:
+    """A number of the plant's laboratory or of a supplier that stands in the place of a default."""
+
+    term: str  # name in the formula: NCV, CC, OF, W, RHO, I, H, EF
+    value: str  # decimal text as reported
+    unit: str
+    document: str  # the report, contract or statement it stands in
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +140,8 @@ class Activity:
     digest: str = ""  # SHA-256 (hex) over the readings or records it was made of
     evidenced: bool = False  # a certificate, contract or settlement covers this day
     factor_override: str | None = None
+    own: tuple[OwnValue, ...] = ()  # in force on this day
+    footprint_expired: bool = False  # a supplier's footprint was given, none for this day
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +231,18 @@ class Statement:
     findings_open: int
     last_seq: int  # newest entry of the enterprise's chain that it contains
     notes: tuple[str, ...] = field(default=())
+    by_location: SideTotals | None = None  # electricity by the grid's average, whatever was contracted
+    by_market: SideTotals | None = None  # electricity by contracts and certificates
+    method: Method | None = None  # what it was made by, and which groups its totals count
+
+
+@dataclass(frozen=True, slots=True)
+class SideTotals:
+    """The totals that depend on how electricity is counted, by one of the two methods of scope 2."""
+
+    scope_2_g: int
+    compliance_g: int
+    lifecycle_g: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +259,16 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Influence:
+    """What one source brings to a metric of a rating."""
+
+    source: str
+    metric: str
+    share: float  # of the metric's amount; below zero where it is taken off
+    alone_cut_share: float | None  # how much of this source alone must go for the next colour; None: it is not enough
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
     """红橙黄绿, or grey with the reason."""
 
@@ -225,4 +282,7 @@ class Rating:
     to_next_colour: str | None  # None for green and grey
     to_next_cut_g: int | None
     to_next_cut_gce: int | None = None
+    to_next_cut_wh: int | None = None
+    to_next_cut_share: float | None = None  # of the amount that must fall most
+    influences: tuple[Influence, ...] = ()
     official: bool = False  # shipped presets are no official local rule

@@ -6,14 +6,16 @@ compares with. `official: false` goes into every rating made with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from collectors.errors import ConfigurationError, Problem
 from collectors.strict_yaml import build, parse
-from gateway.carbon.benchmarks import Benchmark, LimitLevels, MetricName, Words, load_benchmarks
+from gateway.carbon.benchmarks import Benchmark, Benchmarks, Comparator, LimitLevels, MetricName, Words, load_benchmarks
 
 COLOURS = ("green", "yellow", "orange", "red")  # best first
 
@@ -38,10 +40,16 @@ class Gates:
     coverage_min: float
     estimated_share_max: float
     days_min: int
+    provisional_share_max: float = 1.0
+    # A metric that cannot be made: grey (no colour at all) or skip (the others decide, and the rating says so).
+    # Output that was not reported is grey unless the policy says otherwise: leaving a record out must not drop a metric.
+    without_output: Literal["grey", "skip"] = "grey"
+    without_benchmark: Literal["grey", "skip"] = "skip"
 
     def __post_init__(self) -> None:
-        if not (0 <= self.coverage_min <= 1 and 0 <= self.estimated_share_max <= 1):
-            raise ValueError("coverage_min and estimated_share_max are shares from 0 to 1")
+        shares = (self.coverage_min, self.estimated_share_max, self.provisional_share_max)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("coverage_min, estimated_share_max and provisional_share_max are shares from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,29 @@ class PolicyFile:
     gates: Gates
     metrics: tuple[MetricName, ...]
     benchmarks: tuple[str, ...]  # editions in config/benchmarks; earlier ones win
-    combination: Literal["worst"] = "worst"
+    combination: Literal["worst", "weighted"] = "worst"
+    weights: dict[str, Decimal] = field(default_factory=dict)  # metric -> weight; with `combination: weighted`
+    compare_with: dict[str, Comparator] = field(default_factory=dict)  # metric -> only means, or only limits
+
+    def __post_init__(self) -> None:
+        known = get_args(MetricName)
+        for name in (*self.weights, *self.compare_with):
+            if name not in known:
+                raise ValueError(f"{name} is no metric; known are {', '.join(known)}")
+        if not self.metrics or len(set(self.metrics)) != len(self.metrics):
+            raise ValueError("metrics names at least one metric, each once")
+        if (self.combination == "weighted") != bool(self.weights):
+            raise ValueError("`weights` and `combination: weighted` go together")
+        if self.weights and (set(self.weights) != set(self.metrics) or min(self.weights.values()) <= 0):
+            raise ValueError("weights gives each metric a weight above zero")
+
+    def combined(self, places: Mapping[str, int]) -> int:
+        """Place in COLOURS of an account whose metrics have these; weighted means are rounded to the worse half."""
+        if self.combination == "worst":
+            return max(places.values())
+        total = sum(Fraction(self.weights[name]) for name in places)
+        mean = sum((Fraction(self.weights[name]) * place for name, place in places.items()), Fraction(0)) / total
+        return int(mean + Fraction(1, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +102,32 @@ class Policy:
 
     def candidates(self, metric: MetricName, industry: str) -> list[Benchmark]:
         """Benchmarks of a metric for an industry: the most specific code first, then in the order of the files."""
+        wanted = self.file.compare_with.get(metric)
         fitting = [
             (max(len(code) for code in one.industries if industry.startswith(code)), one)
             for one in self.benchmarks
-            if one.metric == metric and any(industry.startswith(code) for code in one.industries)
+            if one.metric == metric
+            and wanted in (None, one.comparator)
+            and any(industry.startswith(code) for code in one.industries)
         ]
         return [one for _, one in sorted(fitting, key=lambda pair: -pair[0])]
+
+
+def read_policy(text: str, file: str, benchmarks: Benchmarks) -> Policy:
+    """One policy out of the text of its file; raises ConfigurationError with every problem."""
+    document = parse(text, file)
+    problems: list[Problem] = []
+    shape = build(document, PolicyFile, problems)
+    for index, edition in enumerate(shape.benchmarks if shape is not None else ()):
+        if edition not in benchmarks.by_edition:
+            known = ", ".join(sorted(benchmarks.by_edition))
+            problems.append(
+                document.problem(("benchmarks", index), f"{edition} is no file in config/benchmarks ({known})")
+            )
+    if shape is None or problems:
+        raise ConfigurationError(problems)
+    own = tuple(one for edition in shape.benchmarks for one in benchmarks.by_edition[edition])
+    return Policy(shape, own, benchmarks.limits)
 
 
 def load_policies(config_dir: Path) -> dict[str, Policy]:
@@ -88,23 +138,13 @@ def load_policies(config_dir: Path) -> dict[str, Policy]:
     paths = sorted((config_dir / "rating_policies").glob("*.yaml"))
     for path in paths:
         try:
-            document = parse(path.read_text(encoding="utf-8"), str(path))
+            policy = read_policy(path.read_text(encoding="utf-8"), str(path), benchmarks)
         except ConfigurationError as error:
             problems += error.problems
             continue
-        file = build(document, PolicyFile, problems)
-        if file is None:
-            continue
-        if file.policy != path.stem:
-            problems.append(document.problem(("policy",), f"must be the file's name, {path.stem}"))
-        for index, edition in enumerate(file.benchmarks):
-            if edition not in benchmarks.by_edition:
-                known = ", ".join(sorted(benchmarks.by_edition))
-                problems.append(
-                    document.problem(("benchmarks", index), f"{edition} is no file in config/benchmarks ({known})")
-                )
-        own = tuple(one for edition in file.benchmarks for one in benchmarks.by_edition.get(edition, ()))
-        policies[file.policy] = Policy(file, own, benchmarks.limits)
+        if policy.id != path.stem:
+            problems.append(Problem(f"must be the file's name, {path.stem}", str(path), key="policy"))
+        policies[policy.id] = policy
     if not paths:
         problems.append(Problem("has no rating policies", str(config_dir / "rating_policies")))
     if problems:

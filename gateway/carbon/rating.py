@@ -1,84 +1,34 @@
 """红橙黄绿: a statement and what was made with it, against a policy. Grey with the reason where data are thin.
 
-What stays true: no colour without output, coverage and a benchmark; the worst metric decides; every figure stands
-beside its benchmark and its source; `to_next` is what must be cut at the same output to reach the next better colour
-on every metric. Ratios are compared exactly, so a value on a cut has the better colour.
+What stays true: no colour without output, coverage and a benchmark; every figure stands beside its benchmark and its
+source; `to_next` is the smallest cut at the same output that reaches the next better colour, and cutting it does; the
+influences say which sources the deciding metrics come from, so that a plant knows where to begin.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
 
-from gateway.carbon.benchmarks import MONEY, Amount, Benchmark, MetricName
-from gateway.carbon.model import Metric, Rating, Statement
+from gateway.carbon.benchmarks import NUMERATORS
+from gateway.carbon.comparison import AMOUNTS, COLOUR_NAMES, METRICS, Comparison, Missing, RatingInput, compare
+from gateway.carbon.model import Influence, Rating, Statement
 from gateway.carbon.policy import COLOURS, Policy
 
-MICRO = 1_000_000
+INFLUENCES = 5  # named per rating, the largest first
 
-NAMES: dict[MetricName, tuple[str, str]] = {
-    "carbon_intensity": ("碳排放强度", "Carbon intensity"),
-    "energy_intensity": ("能耗强度", "Energy intensity"),
-}
-COLOUR_NAMES = {"green": "绿", "yellow": "黄", "orange": "橙", "red": "红", "grey": "灰"}
-
-AMOUNTS_G: dict[Amount, Callable[[Statement], int]] = {
-    "compliance": lambda statement: statement.compliance_g,
-    "scope_1": lambda statement: statement.by_scope_g.get(1, 0),
-    "energy": lambda statement: statement.energy_gce,
-}
+Reason = tuple[str, str]  # zh, en
 
 
 @dataclass(frozen=True, slots=True)
-class ProductOutput:
-    """What was made of one product on the days of the statement."""
+class _Step:
+    """The next better colour, and the colour each metric must reach for it."""
 
-    product: str
-    unit: str
-    amount_u: int | None  # millionths; None = no record
-
-
-@dataclass(frozen=True, slots=True)
-class RatingInput:
-    """What a rating needs beside the statement, for the same days."""
-
-    industry: str  # GB/T 4754-2017
-    products: tuple[ProductOutput, ...] = ()
-    output_value_u: int | None = None  # millionths of 10k_cny; None = no record
-
-    def output(self, per: str) -> Fraction | None:
-        """Output in a unit; None where nothing was recorded."""
-        if per == MONEY:
-            amounts_u = [self.output_value_u]
-        else:
-            amounts_u = [product.amount_u for product in self.products if product.unit == per]
-        known = [amount_u for amount_u in amounts_u if amount_u is not None]
-        return Fraction(sum(known), MICRO) if known else None
-
-    def makes(self, per: str) -> bool:
-        """Does the enterprise have output in this unit at all?"""
-        return per == MONEY or any(product.unit == per for product in self.products)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """A metric with its colour and the bounds of the colours: grams per unit of output."""
-
-    metric: Metric
-    benchmark: Benchmark
-    amount_g: int
-    output: Fraction
-    bounds_g: tuple[Fraction | None, ...]  # upper bound of green, yellow, orange; None where a level is not defined
-    zh: str
-    en: str
-
-    def cut_g(self, colour: str) -> int:
-        """Grams to cut so that this metric reaches `colour` at the same output; 0 if it is there already."""
-        bound = next((b for b in reversed(self.bounds_g[: COLOURS.index(colour) + 1]) if b is not None), Fraction(0))
-        return max(0, math.ceil(self.amount_g - bound * self.output))
+    colour: str
+    targets: Mapping[str, str]  # metric -> colour
 
 
 def rate(statement: Statement, policy: Policy, given: RatingInput) -> Rating:
@@ -86,21 +36,21 @@ def rate(statement: Statement, policy: Policy, given: RatingInput) -> Rating:
     thin = _thin(statement, policy)
     if thin:
         return _grey(statement, policy, thin)
-    scored: list[_Scored] = []
-    missing: list[tuple[str, str]] = []
-    for name in policy.file.metrics:
-        result = _score(name, statement, policy, given)
-        if isinstance(result, _Scored):
-            scored.append(result)
-        else:
-            missing.append(result)
-    if not scored:
-        return _grey(statement, policy, missing)
-    return _coloured(statement, policy, scored, missing)
+    compared = [compare(name, statement, policy, given) for name in policy.file.metrics]
+    made = [one for one in compared if isinstance(one, Comparison)]
+    missing = [one for one in compared if isinstance(one, Missing)]
+    if not made or any(_blocks(one, policy) for one in missing):
+        return _grey(statement, policy, [(one.zh, one.en) for one in missing])
+    return _coloured(statement, policy, made, missing)
 
 
-def _thin(statement: Statement, policy: Policy) -> list[tuple[str, str]]:
-    """Gates that the data do not pass, as (zh, en)."""
+def _blocks(missing: Missing, policy: Policy) -> bool:
+    gates = policy.file.gates
+    return (gates.without_output if missing.why == "no_output" else gates.without_benchmark) == "grey"
+
+
+def _thin(statement: Statement, policy: Policy) -> list[Reason]:
+    """Gates that the data do not pass."""
     gates = policy.file.gates
     failed = []
     if statement.days < gates.days_min:
@@ -117,117 +67,120 @@ def _thin(statement: Statement, policy: Policy) -> list[tuple[str, str]]:
                 f"Readings cover {statement.coverage:.1%} of the period; {gates.coverage_min:.0%} are needed.",
             )
         )
-    if statement.estimated_share > gates.estimated_share_max:
-        failed.append(
-            (
-                f"估计数据占 {statement.estimated_share:.1%},高于 {gates.estimated_share_max:.0%}。",
+    for share, most, zh, en in (
+        (statement.estimated_share, gates.estimated_share_max, "估计数据", "is estimated"),
+        (
+            statement.provisional_share,
+            gates.provisional_share_max,
+            "暂用旧版因子的排放",
+            "rests on a provisional factor",
+        ),
+    ):
+        if share > most:
+            failed.append(
                 (
-                    f"{statement.estimated_share:.1%} of the emission is estimated; at most "
-                    f"{gates.estimated_share_max:.0%} may be."
-                ),
+                    f"{zh}占 {share:.1%},高于 {most:.0%}。",
+                    f"{share:.1%} of the emission {en}; at most {most:.0%} may be.",
+                )
             )
-        )
     return failed
 
 
-def _score(name: MetricName, statement: Statement, policy: Policy, given: RatingInput) -> _Scored | tuple[str, str]:
-    """A metric against the first benchmark that fits the enterprise's output, or why there is none."""
-    zh, en = NAMES[name]
-    fitting = [one for one in policy.candidates(name, given.industry) if given.makes(one.per)]
-    if not fitting:
-        return (
-            f"{zh}:政策中没有行业 {given.industry} 的适用基准。",
-            f"{en}: the policy has no benchmark for industry {given.industry} and its output.",
-        )
-    for benchmark in fitting:
-        output = given.output(benchmark.per)
-        if output is not None and output > 0:
-            return _against(benchmark, statement, policy, output)
-    units = ", ".join(dict.fromkeys(one.per for one in fitting))
-    return (
-        f"{zh}:缺少产出数据({units}),请上报活动记录。",
-        f"{en}: no output was reported in {units}; send activity records.",
-    )
-
-
-def _against(benchmark: Benchmark, statement: Statement, policy: Policy, output: Fraction) -> _Scored:
-    amount_g = AMOUNTS_G[benchmark.amount](statement)
-    own_g = Fraction(amount_g) / output
-    bounds_g = _bounds_g(benchmark, policy)
-    colour = next(
-        (colour for colour, bound in zip(COLOURS, bounds_g, strict=False) if bound is not None and own_g <= bound),
-        "red",
-    )
-    reference_g = _reference_g(benchmark, policy)
-    metric = Metric(
-        metric=benchmark.metric,
-        value=float(own_g / 1000),
-        unit=benchmark.unit,
-        benchmark=float(reference_g / 1000),
-        ratio=float(own_g / reference_g),
-        colour=colour,
-        source=benchmark.source,
-    )
-    zh, en = NAMES[benchmark.metric]
-    what_zh, what_en = ("行业均值", "the industry mean") if benchmark.limit is None else ("限定值", "the limit level")
-    demo_zh, demo_en = ("(演示值)", " (a demo value)") if benchmark.demo else ("", "")
-    return _Scored(
-        metric,
-        benchmark,
-        amount_g,
-        output,
-        bounds_g,
-        f"{zh} {metric.value:.4g} {metric.unit},为{what_zh}{demo_zh} {metric.benchmark:.4g} 的 {metric.ratio:.2f} 倍:"
-        f"{COLOUR_NAMES[colour]}。依据:{benchmark.derived.zh}",
-        f"{en} {metric.value:.4g} {metric.unit} is {metric.ratio:.2f} × {what_en}{demo_en} of {metric.benchmark:.4g}: "
-        f"{colour}. Basis: {benchmark.derived.en}",
-    )
-
-
-def _bounds_g(benchmark: Benchmark, policy: Policy) -> tuple[Fraction | None, ...]:
-    """Upper bounds of green, yellow and orange in grams per unit of output."""
-    if benchmark.limit is None:
-        mean_g = _reference_g(benchmark, policy)
-        cuts = policy.file.cuts
-        return tuple(Fraction(cut) * mean_g for cut in (cuts.green, cuts.yellow, cuts.orange))
-    levels = policy.limits[benchmark.limit]
-    return tuple(
-        None if level is None else Fraction(level) * 1000 for level in (levels.level_1, levels.level_2, levels.level_3)
-    )
-
-
-def _reference_g(benchmark: Benchmark, policy: Policy) -> Fraction:
-    """What the ratio is taken of: the mean, or the limit (level 3)."""
-    if benchmark.mean is not None:
-        return Fraction(benchmark.mean) * 1000
-    return Fraction(policy.limits[cast(str, benchmark.limit)].level_3) * 1000
-
-
-def _coloured(
-    statement: Statement, policy: Policy, scored: Sequence[_Scored], missing: Sequence[tuple[str, str]]
-) -> Rating:
-    worst = max((one.metric.colour for one in scored), key=COLOURS.index)
-    next_colour = COLOURS[COLOURS.index(worst) - 1] if worst != "green" else None
-    cuts: dict[bool, list[int]] = {True: [], False: []}
-    if next_colour:
-        for one in scored:
-            cuts[one.benchmark.amount == "energy"].append(one.cut_g(next_colour))
+def _coloured(statement: Statement, policy: Policy, made: Sequence[Comparison], missing: Sequence[Missing]) -> Rating:
+    places = {one.metric.metric: COLOURS.index(one.metric.colour) for one in made}
+    colour = COLOURS[policy.file.combined(places)]
+    step = _next_step(policy, made, places)
+    cuts = {} if step is None else _cuts(made, step)
+    shares = [_cut(one, step) / one.amount_m for one in made if one.amount_m > 0 and _cut(one, step)]
+    how = _combination_words(policy, made, colour)
     return Rating(
         enterprise=statement.enterprise,
         period=statement.period,
         policy=policy.id,
-        colour=cast(Literal["green", "yellow", "orange", "red"], worst),
-        metrics=tuple(one.metric for one in scored),
-        reasons_zh=(*(one.zh for one in scored), *(zh for zh, _ in missing), policy.file.statement.zh),
-        reasons_en=(*(one.en for one in scored), *(en for _, en in missing), policy.file.statement.en),
-        to_next_colour=next_colour,
-        to_next_cut_g=max(cuts[False], default=None),
-        to_next_cut_gce=max(cuts[True], default=None),
+        colour=cast(Literal["green", "yellow", "orange", "red"], colour),
+        metrics=tuple(one.metric for one in made),
+        reasons_zh=(*(one.zh for one in made), *(one.zh for one in missing), *how[0], policy.file.statement.zh),
+        reasons_en=(*(one.en for one in made), *(one.en for one in missing), *how[1], policy.file.statement.en),
+        to_next_colour=None if step is None else step.colour,
+        to_next_cut_g=cuts.get("kgCO2e"),
+        to_next_cut_gce=cuts.get("kgce"),
+        to_next_cut_wh=cuts.get("kWh"),
+        to_next_cut_share=max(shares, default=None),
+        influences=_influences(statement, made, step),
         official=policy.file.official,
     )
 
 
-def _grey(statement: Statement, policy: Policy, reasons: Sequence[tuple[str, str]]) -> Rating:
+def _next_step(policy: Policy, made: Sequence[Comparison], places: Mapping[str, int]) -> _Step | None:
+    """The way to a better colour that cuts the smallest share of the amounts; None from green."""
+    now = policy.file.combined(places)
+    if now == 0:
+        return None
+    best: tuple[Fraction, int, tuple[int, ...]] | None = None
+    names = [one.metric.metric for one in made]
+    for targets in itertools.product(*(range(places[name] + 1) for name in names)):
+        if policy.file.combined(dict(zip(names, targets, strict=True))) >= now:
+            continue
+        share = sum(
+            (
+                Fraction(one.cut_m(COLOURS[target]), max(1, abs(one.amount_m)))
+                for one, target in zip(made, targets, strict=True)
+                if target < places[one.metric.metric]
+            ),
+            Fraction(0),
+        )
+        candidate = (share, -sum(targets), targets)  # of two that cost the same, the one that asks for less
+        best = candidate if best is None else min(best, candidate)
+    assert best is not None, "all metrics green is always better"
+    reached = dict(zip(names, best[2], strict=True))
+    return _Step(COLOURS[policy.file.combined(reached)], {name: COLOURS[target] for name, target in reached.items()})
+
+
+def _cut(one: Comparison, step: _Step | None) -> int:
+    return 0 if step is None else one.cut_m(step.targets[one.metric.metric])
+
+
+def _cuts(made: Sequence[Comparison], step: _Step) -> dict[str, int]:
+    """Thousandths to cut per unit; several metrics of one unit ask for the largest."""
+    cuts: dict[str, int] = {}
+    for one in made:
+        unit = NUMERATORS[one.amount]
+        cuts[unit] = max(cuts.get(unit, 0), _cut(one, step))
+    return cuts
+
+
+def _influences(statement: Statement, made: Sequence[Comparison], step: _Step | None) -> tuple[Influence, ...]:
+    """What the sources bring to the metrics that must fall, or, from green, to all."""
+    deciding = [one for one in made if _cut(one, step) > 0] or list(made)
+    found: list[tuple[int, Influence]] = []
+    for rank, one in enumerate(deciding):
+        parts: dict[str, int] = {}
+        for line in statement.by_source:
+            part_m = AMOUNTS[one.amount].of_line_m(line)
+            if part_m:
+                parts[line.source] = parts.get(line.source, 0) + part_m
+        for source, part_m in sorted(parts.items(), key=lambda item: (-abs(item[1]), item[0]))[:INFLUENCES]:
+            cut_m = _cut(one, step)
+            alone = cut_m / part_m if 0 < cut_m <= part_m else None
+            share = part_m / one.amount_m if one.amount_m else 0.0
+            found.append((rank, Influence(source, one.metric.metric, share, alone)))
+    ordered = sorted(found, key=lambda item: (item[0], -abs(item[1].share), item[1].source))
+    return tuple(influence for _, influence in ordered)
+
+
+def _combination_words(policy: Policy, made: Sequence[Comparison], colour: str) -> tuple[list[str], list[str]]:
+    """How several colours became one; nothing to say where all agree."""
+    if len({one.metric.colour for one in made}) == 1:
+        return [], []
+    if policy.file.combination == "worst":
+        return [f"取最差指标:{COLOUR_NAMES[colour]}。"], [f"The worst metric decides: {colour}."]
+    weights = policy.file.weights
+    zh = "、".join(f"{METRICS[name].zh} {weights[name]}" for name in policy.file.metrics)
+    en = ", ".join(f"{METRICS[name].en.lower()} {weights[name]}" for name in policy.file.metrics)
+    return [f"加权({zh}):{COLOUR_NAMES[colour]}。"], [f"Weighted ({en}): {colour}."]
+
+
+def _grey(statement: Statement, policy: Policy, reasons: Sequence[Reason]) -> Rating:
     return Rating(
         enterprise=statement.enterprise,
         period=statement.period,

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from gateway.accounts.documents import body_of, rating_document, statement_document, statement_from
+from gateway.accounts.documents import as_far_as, body_of, rating_document, statement_document, statement_from
 from gateway.carbon.calendar import ONE_DAY
+from gateway.carbon.comparison import ProductOutput, RatingInput
 from gateway.carbon.model import Statement
 from gateway.carbon.policy import Policy
-from gateway.carbon.rating import ProductOutput, RatingInput, rate
+from gateway.carbon.rating import rate
 from gateway.carbon.statement import statement_of
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.days import first_open_day, month_of
@@ -173,5 +174,5 @@ def _due_version(newest: StoredStatement | None) -> tuple[int, int | None]:
 def _same_account(stored: StoredStatement, statement: Statement) -> bool:
     """Does a closed version still say what the ledger says? Its place in the chain may have moved on."""
     was = statement_from(stored.body)
-    now = statement_document(statement, stored.version, "closed", stored.predecessor)
+    now = as_far_as(was, statement_document(statement, stored.version, "closed", stored.predecessor))
     return was == msgspec.structs.replace(now, last_seq=was.last_seq, findings_open=was.findings_open)

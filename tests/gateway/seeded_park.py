@@ -31,11 +31,12 @@ from gateway.accounts.reader import AccountReader
 from gateway.carbon import ledger
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.calendar import day_start_ms, days_between
+from gateway.carbon.comparison import ProductOutput, RatingInput
 from gateway.carbon.emission import draft_of
-from gateway.carbon.factors import FactorBook, MissingFactor
-from gateway.carbon.model import Activity, Draft, Finding
+from gateway.carbon.factors import FactorBook
+from gateway.carbon.model import Activity, Draft, Finding, MissingFactor
 from gateway.carbon.policy import load_policies
-from gateway.carbon.rating import ProductOutput, RatingInput, rate
+from gateway.carbon.rating import rate
 from gateway.carbon.statement import statement_of
 from gateway.parts import HealthCheck, Parts
 from gateway.registry.loading import RegistryFile

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from gateway.carbon.activities import ACTIVITIES
+from gateway.carbon.comparison import ProductOutput, RatingInput
 from gateway.carbon.factor_files import KINDS
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import ChosenFactor, Statement
 from gateway.carbon.policy import load_policies
-from gateway.carbon.rating import ProductOutput, RatingInput, rate
+from gateway.carbon.rating import rate
 from gateway.registry.model import Method
 
 ROOT = Path(__file__).parents[3]
