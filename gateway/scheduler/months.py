@@ -2,7 +2,7 @@
 
 A database answers one question about a hundred enterprises nearly as fast as one about a single enterprise. What
 stays true: everything is read through one connection, so inside one transaction it is of one instant. Limit: all of it
-is in memory, without the entries' calculations; who asks bounds how many months it asks for.
+is in memory; who asks bounds how many months it asks for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EnterpriseMonth = tuple[str, str]  # enterprise, month
 class MonthFacts:
     """One enterprise's month as it is stored now."""
 
-    entries: Sequence[Entry]  # that stand, without their calculations
+    entries: Sequence[Entry]  # that stand
     last_seq: int  # of the enterprise's chain; 0 = it has none
     days: int  # of the month that have ended
     findings_open: int

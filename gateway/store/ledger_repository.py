@@ -12,11 +12,11 @@ Whether an entry's hash is right is `gateway.carbon.ledger`'s knowledge, not che
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, exists, func, select
 from sqlalchemy.exc import IntegrityError
 
@@ -32,8 +32,6 @@ CHUNK = 2_000  # entries held in memory while a chain is walked
 IDS_PER_QUERY = 500  # well under what SQLite and PostgreSQL take in one IN
 
 _DRAFT_FIELDS = tuple(field.name for field in dataclasses.fields(Draft))
-_LIGHT_FIELDS = tuple(name for name in _DRAFT_FIELDS if name != "calculation")
-_ENTRY_FIELDS = ("seq", "reason", "reverses", "booked_at_ms", "previous_hash", "hash")
 _table = ledger_entries.c
 _reversal = ledger_entries.alias("reversal").c
 _TAKEN_BACK = exists().where(_reversal.enterprise == _table.enterprise, _reversal.reverses == _table.seq)
@@ -100,9 +98,8 @@ class LedgerRepository:
             return [_entry(row) for row in connection.execute(query.order_by(_table.seq))]
 
     def standing_of(self, enterprises: Collection[str], start_day: date, end_day: date) -> dict[str, list[Entry]]:
-        """What `standing` gives, of many enterprises at once and without the calculations, which are left empty."""
-        columns = [*(_table[name] for name in _LIGHT_FIELDS), *(_table[name] for name in _ENTRY_FIELDS)]
-        query = select(*columns).where(
+        """What `standing` gives, of many enterprises at once; those without any are missing."""
+        query = select(ledger_entries).where(
             _table.day >= start_day.isoformat(), _table.day < end_day.isoformat(), _NO_REVERSAL, ~_TAKEN_BACK
         )
         found: dict[str, list[Entry]] = {}
@@ -111,7 +108,7 @@ class LedgerRepository:
             for first in range(0, len(wanted), IDS_PER_QUERY):
                 among = query.where(_table.enterprise.in_(wanted[first : first + IDS_PER_QUERY]))
                 for row in connection.execute(among.order_by(_table.enterprise, _table.seq)):
-                    found.setdefault(row[0], []).append(_light(row))
+                    found.setdefault(row.enterprise, []).append(_entry(row))
         return found
 
     def last_seqs(self, enterprises: Collection[str]) -> dict[str, int]:
@@ -204,18 +201,11 @@ def _row(entry: Entry) -> dict[str, Any]:
     return row
 
 
-def _light(row: Row[Any]) -> Entry:
-    """An entry without its calculation, from columns in the order of _LIGHT_FIELDS and _ENTRY_FIELDS."""
-    fields = dict(zip(_LIGHT_FIELDS, row, strict=False))
-    fields["day"] = date.fromisoformat(fields["day"])
-    return Entry(Draft(**fields, calculation={}), *row[len(_LIGHT_FIELDS) :])
-
-
 def _entry(row: Row[Any]) -> Entry:
     values = row._mapping
     fields = {name: values[name] for name in _DRAFT_FIELDS}
     fields["day"] = date.fromisoformat(fields["day"])
-    fields["calculation"] = json.loads(fields["calculation"])
+    fields["calculation"] = msgspec.json.decode(fields["calculation"])
     return Entry(
         Draft(**fields),
         seq=row.seq,
