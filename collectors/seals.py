@@ -77,10 +77,6 @@ class Signature:
         return found
 
 
-# Stands for a signature that could not be read: the message claims to be signed, and nobody's key fits.
-UNREADABLE = Signature(bytes(KEY_ID_BYTES), bytes(SIGNATURE_BYTES))
-
-
 def seal(payload: bytes, signature: Signature) -> bytes:
     """The signature in front of what it signs."""
     return b"".join((MAGIC, signature.raw_key_id, signature.value, payload))

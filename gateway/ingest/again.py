@@ -4,8 +4,10 @@ A device that is not in the registry yet, a point that was forgotten: its readin
 has a receipt for them, forgets them. Here they come in after all, by the way of every other message.
 
 What stays true:
-- Only what has a chance is tried: its sender is registered by now, and so is at least one of its points. What stays
-  wrong is set aside anew with its reason.
+- Only what has a chance is tried: its sender is registered by now, so is at least one of its points, and its signature
+  is enough. What stays wrong is set aside anew with its reason.
+- A signature is judged as of when the message first came; readings that were parted from their batch go by what was
+  found of the whole, as far as that is remembered.
 - The id of a message accepted again is made from that of its row, so a crash between accepting and removing the row
   costs a `duplicate`, and no reading is stored by halves or counted twice.
 
@@ -24,11 +26,16 @@ from collectors.wire import decode_batch
 from gateway.ingest.accept import accept_batches
 from gateway.ingest.directory import Directory
 from gateway.ingest.intake import Arrival, Form, Intake
+from gateway.ingest.signatures import signed_as
 from gateway.ingest.telemetry import decode_telemetry
-from gateway.store.ingest_rows import SetAsideRow
+from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow
 
 # What a change of the registry can mend.
-MENDABLE = ("unknown_enterprise", "unknown_agent", "unknown_device", "unknown_point")
+MENDABLE = (
+    *("unknown_enterprise", "unknown_agent", "unknown_device", "unknown_point"),
+    *("unsigned", "unknown_key", "expired_key"),
+)
+PARTS = ("unknown_device", "unknown_point")  # reasons of readings; what they left is a batch without its seal
 BATCHES = 200
 
 
@@ -80,28 +87,53 @@ def _ids(aside: SetAside, enterprise: str | None) -> Iterator[int]:
 
 def _accept(intake: Intake, aside: SetAside, ids: Sequence[int], now_ms: int) -> Again:
     directory = intake.directory()
+    rows = [(number, row) for number in ids if (row := aside.get(number)) is not None]
+    wholes = intake.batches.known([_key(row) for _, row in rows if row.reason in PARTS])
     tried: list[int] = []
     arrivals: list[Arrival] = []
-    for number in ids:
-        row = aside.get(number)
-        form = None if row is None else _form(row, directory)
-        if row is not None and form is not None:
+    for number, row in rows:
+        arrival = _arrival(number, row, wholes.get(_key(row)), directory)
+        if arrival is not None:
             tried.append(number)
-            arrivals.append(Arrival(row.enterprise, row.sender, row.payload, form, again=f"again-{number}"))
+            arrivals.append(arrival)
     receipts = accept_batches(arrivals, intake, now_ms)
     if tried:
         aside.remove(tried)
     return Again(len(tried), sum(receipt.accepted for receipt in receipts), len(ids) - len(tried))
 
 
-def _form(row: SetAsideRow, directory: Directory) -> Form | None:
-    """How the row's bytes are read, if its sender and any of its points are registered now."""
+def _key(row: SetAsideRow) -> BatchKey:
+    return row.enterprise, row.sender, row.batch_id
+
+
+def _arrival(number: int, row: SetAsideRow, whole: BatchRow | None, directory: Directory) -> Arrival | None:
+    """The row as a message, or None if it has no chance."""
+    signed, payload = directory.signers.examine(row.enterprise, row.sender, row.payload, row.received_at_ms)
+    form = _form(row, payload, directory)
+    is_part = row.reason in PARTS and form == "batch"
+    if is_part:
+        signed = signed_as(whole)
+    if form is None or directory.signers.refusal(row.enterprise, row.sender, signed) is not None:
+        return None
+    return Arrival(
+        row.enterprise,
+        row.sender,
+        row.payload,
+        form,
+        again=f"again-{number}",
+        came_ms=row.received_at_ms,
+        part_of=signed if is_part else None,
+    )
+
+
+def _form(row: SetAsideRow, payload: bytes, directory: Directory) -> Form | None:
+    """How the bytes are read, if their sender and any of their points are registered now."""
     is_agent = directory.has_agent(row.enterprise, row.sender)
     if not is_agent and not directory.has_device(row.enterprise, row.sender):
         return None
     for form, decode in _DECODERS:
         try:
-            batch = decode(row)
+            batch = decode(payload, row.sender)
         except WireError:
             continue
         known = (directory.point_ids(row.enterprise, block.device, block.points) >= 0 for block in batch.blocks)
@@ -110,7 +142,7 @@ def _form(row: SetAsideRow, directory: Directory) -> Form | None:
 
 
 # What was set aside of a telemetry message's readings is a batch; a whole message is as it came.
-_DECODERS: tuple[tuple[Form, Callable[[SetAsideRow], Batch]], ...] = (
-    ("batch", lambda row: decode_batch(row.payload)),
-    ("telemetry", lambda row: decode_telemetry(row.payload, row.sender)),
+_DECODERS: tuple[tuple[Form, Callable[[bytes, str], Batch]], ...] = (
+    ("batch", lambda payload, sender: decode_batch(payload)),
+    ("telemetry", decode_telemetry),
 )

@@ -4,6 +4,9 @@ The body is one batch, or one per line (NDJSON), plain or compressed with gzip o
 receipt per batch, in order, after the commit: also a line that cannot be read gets its receipt (`rejected`) and is set
 aside.
 
+A batch is signed by the header `Tanmai-Signature: KEYID.SIGNATURE`, over its bytes as they stand in the decompressed
+body; with NDJSON the header has one signature per line, separated by commas.
+
 What stays true: the sender's identity comes from the token (role device, subject `enterprise/agent`). Errors are
 `application/problem+json` (RFC 9457).
 Limits: MAX_BODY_BYTES as sent and MAX_DECODED_BYTES after decompression (413), MAX_LINES batches (413), `in_flight`
@@ -25,6 +28,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from collectors import clock
 from collectors.errors import StoreUnavailable
+from collectors.seals import SIGNATURE_HEADER, NoSeal, Signature, seal
 from collectors.wire import stamped
 from gateway.ingest.accept import accept_batches
 from gateway.ingest.intake import Arrival, Intake
@@ -88,7 +92,8 @@ def _take(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: i
     credential = f"{enterprise}/{agent}"
     claimed_enterprise, _, claimed_agent = request.args.get("sender", credential).partition("/")
     arrivals = [
-        Arrival(claimed_enterprise, claimed_agent, line, credential=credential) for line in _lines(_decoded_body())
+        Arrival(claimed_enterprise, claimed_agent, line, credential=credential)
+        for line in _sealed(_lines(_decoded_body()))
     ]
     try:
         with stats.commit_seconds.time():
@@ -174,6 +179,21 @@ def _lines(body: bytes) -> list[bytes]:
     if len(lines) > MAX_LINES:
         raise _too_large(f"{len(lines)} batches; send at most {MAX_LINES} in one request")
     return lines
+
+
+def _sealed(lines: list[bytes]) -> list[bytes]:
+    """The batches with their signatures in front of them, if the request brings any."""
+    header = request.headers.get(SIGNATURE_HEADER)
+    if header is None:
+        return lines
+    texts = [text.strip() for text in header.split(",")]
+    if len(texts) != len(lines):
+        detail = f"{SIGNATURE_HEADER} has {len(texts)} signatures, the body {len(lines)} batches: send one for each"
+        raise _Problem(400, "wrong-signatures", detail)
+    try:
+        return [seal(line, Signature.parse(text)) for line, text in zip(lines, texts, strict=True)]
+    except NoSeal as error:
+        raise _Problem(400, "wrong-signatures", f"{SIGNATURE_HEADER}: {error}") from error
 
 
 def _too_large(detail: str) -> _Problem:

@@ -13,30 +13,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from collectors.seals import UNREADABLE, NoSeal, PublicKey, Signature, is_sealed, opened
+from collectors.seals import NoSeal, PublicKey, Signature, is_sealed, opened
 from gateway.registry.model import Registry
-
-Verdict = Literal["", "unsigned", "valid", "unknown_key", "expired_key", "bad_signature"]
-
+from gateway.store.ingest_rows import BatchRow
 
 @dataclass(frozen=True, slots=True)
 class Signed:
     """What was found out about a message's signature."""
 
-    verdict: Verdict
+    verdict: str  # valid, or a reason out of SIGNATURE_CHECKS
     key_id: str = ""  # that it claims; "" = it claims none
 
 
 UNSIGNED = Signed("unsigned")
 
 
+def signed_as(batch: BatchRow | None) -> Signed:
+    """What was found of a batch when it came; of one that is forgotten, or that nobody looked at, nothing is known."""
+    return UNSIGNED if batch is None or not batch.signature else Signed(batch.signature, batch.key_id)
+
+
 @dataclass(frozen=True, slots=True)
 class SignatureCheck:
     """A verdict that sets a message aside: always, or where signatures are required."""
 
-    reason: Verdict
+    reason: str
     always: bool
     sentence: Callable[[str, str], str]  # of the sender and the key id
 
@@ -95,9 +97,7 @@ class Signers:
             return None
         return check.reason, check.sentence(sender, signed.key_id)
 
-    def _verdict(self, enterprise: str, sender: str, signature: Signature, payload: bytes, at_ms: int) -> Verdict:
-        if signature == UNREADABLE:
-            return "bad_signature"
+    def _verdict(self, enterprise: str, sender: str, signature: Signature, payload: bytes, at_ms: int) -> str:
         key = self._keys.get((enterprise, sender, signature.raw_key_id))
         if key is None:
             return "unknown_key"
