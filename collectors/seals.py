@@ -10,7 +10,7 @@ A sealed message is
 What is signed is `tanmai-<purpose>-v1 LF <enterprise>/<agent> LF payload`: a seal made for one purpose or one agent is
 none for another, whoever holds the key. Over HTTP the signature travels in a header as text, `KEYID.SIGNATURE`, and the
 payload stays as it is; `Signature.parse` and `seal` make the same sealed bytes of it again, so that everything behind
-the door knows one form only (docs/decisions/0018-seals.md says why MQTT 5 properties do not carry it).
+the door knows one form only (docs/decisions/0012-seals.md says why MQTT 5 properties do not carry it).
 
 Public keys are written `ed25519:` and 43 characters of URL-safe base64, key ids as those 43 characters alone.
 

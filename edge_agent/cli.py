@@ -34,6 +34,7 @@ from edge_agent.printing import FAILED, counted, friendly, moment
 from edge_agent.running import StopMark, agent_devices, run_agent
 from edge_agent.scan_cli import scan
 from edge_agent.settings import EdgeSettings, connection_of, load_settings
+from edge_agent.signing import keygen, seal_of, trusted_keys_of
 
 _config = click.option(
     "--config",
@@ -52,6 +53,7 @@ def edge() -> None:
 
 
 edge.add_command(scan)
+edge.add_command(keygen)
 
 
 @edge.command()
@@ -84,7 +86,12 @@ def check(path: Path) -> None:
     for warning in warnings_of(loads):
         console.print(f"[red]{escape(warning)}[/red]")
     secret = "with a password" if connection.password else "without a password"
-    console.print(f"Gateway {connection.url} as {connection.username or 'nobody'}, {secret}.")
+    seal_of(settings)
+    signed = "signs" if settings.agent.signing_key_file else "does not sign"
+    configured = len(trusted_keys_of(settings))
+    console.print(f"Gateway {connection.url} as {connection.username or 'nobody'}, {secret}; {signed} its batches.")
+    if configured:
+        console.print(f"Takes configurations signed by {counted(configured, 'key')}.")
     console.print(f"{path}: fine.")
 
 

@@ -87,6 +87,8 @@ class MqttPublisher:
         wake: Callable[[], None],
         chance: Callable[[], float] = random.random,
         wanted_form: str = "auto",
+        seal: Callable[[bytes], bytes] = lambda payload: payload,
+        on_config: Callable[[bytes], None] | None = None,
     ) -> None:
         self._connection = connection
         self._last_will = last_will
@@ -95,9 +97,12 @@ class MqttPublisher:
         self._context = client_context(connection.tls) if connection.is_tls else None
         self._versions = VersionChoice(connection.version)
         self._forms = FormChoice(wanted_form)
+        self._seal = seal  # puts our signature in front of a batch, where there is a key
         self._receipts: queue.Queue[Receipt] = queue.Queue(MAX_RECEIPTS)
         # Last level of the topic -> who takes what comes in on it; all of them are subscribed to.
         self._handlers: dict[str, Callable[[bytes], None]] = {"receipts": self._receive}
+        if on_config is not None:
+            self._handlers["config"] = on_config
         self._stop = threading.Event()
         self._lock = threading.Lock()  # guards what follows
         self._link: MqttLink | None = None  # the one that is connected and subscribed
@@ -142,7 +147,7 @@ class MqttPublisher:
             form = self._forms.form_for(payload)
         if link is None:
             return False
-        body = form.pack(payload)
+        body = self._seal(form.pack(payload))
         if len(body) > link.largest_payload:
             self._note_oversized(len(body), link.largest_payload)
             return True  # never taken by this broker; the others must not wait for it

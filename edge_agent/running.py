@@ -26,6 +26,7 @@ from edge_agent.health import last_will, write_status
 from edge_agent.polling import ThreadedPolling
 from edge_agent.publisher import MqttPublisher
 from edge_agent.settings import EdgeSettings
+from edge_agent.signing import seal_of
 
 STOP_S = 2.0
 SIGNAL_CHECK_S = 0.25  # a handler may not touch locks, so the loop looks for its mark this often
@@ -68,7 +69,8 @@ def run_agent(settings: EdgeSettings, connection: Connection, stop: StopMark) ->
     with ExitStack() as closing:
         buffer = open_buffer(settings.buffer_path, settings.buffer_limits, clock.now_ms())
         closing.callback(buffer.close)
-        publisher = MqttPublisher(connection, last_will(), wake.set, wanted_form=settings.gateway.form)
+        seal = seal_of(settings)
+        publisher = MqttPublisher(connection, last_will(), wake.set, wanted_form=settings.gateway.form, seal=seal)
         memory = PlanMemory(settings.plans_path)
         polling = ThreadedPolling({bus.id: open_driver(bus, memory) for bus in settings.buses}, wake.set)
         grouping = Grouping(settings.batch.max_readings, round(settings.batch.max_age_s * 1000))

@@ -33,6 +33,8 @@ _MIB = 1024 * 1024
 class AgentSection:
     enterprise: str  # Unified Social Credit Code, as in the registry
     id: str  # the agent's id in the registry
+    signing_key_file: str | None = None  # signs the batches; `tanmai edge keygen` makes it. None = they go unsigned
+    trusted_config_keys: tuple[str, ...] = ()  # whose configurations are taken; none = nobody's
 
 
 @dataclass(frozen=True, slots=True)

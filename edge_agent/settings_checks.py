@@ -152,6 +152,19 @@ def _gateway(tree: Tree) -> Iterator[Problem]:
             yield tree.document.problem((*path, "key_file"), "needs cert_file, the certificate of this key")
 
 
+def _trusted_keys(tree: Tree) -> Iterator[Problem]:
+    for path, entry in tree.entries("agent"):
+        raw = entry.get("trusted_config_keys")
+        texts = [text_of(one) for one in raw] if isinstance(raw, list) else []
+        for index, text in enumerate(texts):
+            from collectors.seals import PublicKey  # most agents have no such key and need no cryptography
+
+            try:
+                PublicKey.parse(text or "")
+            except ValueError as error:
+                yield tree.document.problem((*path, "trusted_config_keys", index), str(error))
+
+
 _CHOICES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("gateway", "version", VERSIONS),
     ("gateway", "form", WANTED_FORMS),
@@ -218,4 +231,4 @@ def _place_of(entry: Mapping[str, Any], kind: DriverKind) -> str | None:
 
 Check = Callable[[Tree], Iterator[Problem]]
 BUS_CHECKS: tuple[Check, ...] = (_ids, _ranges, _drivers, _lines)  # what can be said of buses alone
-CHECKS: tuple[Check, ...] = (*BUS_CHECKS, _buses, _devices, _gateway, _choices, _not_empty)
+CHECKS: tuple[Check, ...] = (*BUS_CHECKS, _buses, _devices, _gateway, _trusted_keys, _choices, _not_empty)
