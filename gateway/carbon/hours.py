@@ -33,6 +33,9 @@ class Segments:
         return int(self.start_ms.size)
 
     def only(self, rows: Bools) -> Segments:
+        """Some rows; the very same where that is all of them."""
+        if rows.all():
+            return self
         return Segments(
             self.point_id[rows], self.start_ms[rows], self.end_ms[rows],
             self.amount_u[rows], self.gap[rows], self.blind[rows],
@@ -97,7 +100,7 @@ def _summed(usage: UsageColumns) -> UsageColumns:
     if not len(usage):
         return usage
     new = np.ones(len(usage), dtype=bool)
-    new[1:] = (np.diff(usage.point_id) != 0) | (np.diff(usage.hour_ms) != 0)
+    new[1:] = (usage.point_id[1:] != usage.point_id[:-1]) | (usage.hour_ms[1:] != usage.hour_ms[:-1])
     starts = np.flatnonzero(new)
     return UsageColumns(
         usage.point_id[starts],

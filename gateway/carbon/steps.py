@@ -7,7 +7,7 @@ through in columns; only falls, doubtful rises and long gaps are looked at one b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from gateway.carbon.falls import MARGIN, MICRO, Step, glitches, judge_fall, judg
 from gateway.carbon.hours import Segments
 from gateway.carbon.oddities import OddityLog
 from gateway.carbon.point_rule import PointRule
+from gateway.carbon.runs import Runs
 from gateway.store.timeseries import Int32s, ReadingColumns
 
 Bools = npt.NDArray[np.bool_]
@@ -42,26 +43,21 @@ class Tracks:
 
     def joined(self) -> Bools:
         """Per row but the last: is the next row of the same meter?"""
-        return np.asarray((np.diff(self.point_id) == 0) & (np.diff(self.meter) == 0), dtype=bool)
+        same = (self.point_id[1:] == self.point_id[:-1]) & (self.meter[1:] == self.meter[:-1])
+        return np.asarray(same, dtype=bool)
 
     def only(self, rows: Bools | npt.NDArray[np.intp]) -> Tracks:
         return Tracks(self.point_id[rows], self.meter[rows], self.at_ms[rows], self.value[rows], self.mark[rows])
-
-
-def per_point(point_id: Int32s, rules: Mapping[int, PointRule], of: Callable[[PointRule], float]) -> Float64s:
-    """A number per row out of its point's rule."""
-    points, place = np.unique(point_id, return_inverse=True)
-    return np.array([of(rules[int(point)]) for point in points], dtype=np.float64)[place]
 
 
 def tracks_of(readings: ReadingColumns, rules: Mapping[int, PointRule], log: OddityLog) -> Tracks:
     """Readings with declared replacements put in. `readings` must be in order."""
     zeros = np.zeros(len(readings), np.int64)
     tracks = Tracks(readings.point_id, zeros, readings.at_ms, readings.value, zeros.copy())
-    points, firsts = np.unique(readings.point_id, return_index=True)
-    lasts = np.append(firsts[1:], len(readings))[: firsts.size]  # nothing at all has no last row either
+    runs = Runs.of(readings.point_id)
     extra: list[tuple[int, int, int, float, int]] = []
-    for point_id, first, last in zip(points.tolist(), firsts.tolist(), lasts.tolist(), strict=True):
+    for point_id, first, count in zip(runs.points, runs.firsts.tolist(), runs.counts.tolist(), strict=True):
+        last = first + count
         number = 0
         for change in rules[point_id].changes:
             if change.at_ms <= readings.at_ms[first]:
@@ -100,7 +96,7 @@ def counter_segments(tracks: Tracks, rules: Mapping[int, PointRule], log: Oddity
 
 
 def _without_glitches(tracks: Tracks, rules: Mapping[int, PointRule], log: OddityLog) -> Tracks:
-    falls = np.flatnonzero(tracks.joined() & (np.diff(tracks.value) < 0))
+    falls = np.flatnonzero(tracks.joined() & (tracks.value[1:] < tracks.value[:-1]))
     dropped = np.zeros(len(tracks), dtype=bool)
     for fall in falls.tolist():
         first, last = _around(tracks, fall)
@@ -143,14 +139,18 @@ def _note_glitch(tracks: Tracks, place: int, log: OddityLog) -> None:
 
 def _doubtful(kept: Tracks, row: npt.NDArray[np.intp], rules: Mapping[int, PointRule]) -> Bools:
     """Steps that must be judged: falls, rises above the rating, and rises from zero where no rating is known."""
-    step = kept.value[row + 1] - kept.value[row]
-    duration_ms = kept.at_ms[row + 1] - kept.at_ms[row]
-    rated = per_point(kept.point_id, rules, lambda rule: rule.limits.rated_per_hour or np.inf)[row]
-    resolution = per_point(kept.point_id, rules, lambda rule: rule.limits.resolution)[row]
+    before = kept.value[row]
+    step = kept.value[row + 1] - before
+    runs = Runs.of(kept.point_id)
+    rated = runs.per_row(rules, lambda rule: rule.limits.rated_per_hour or np.inf)[row]
     unrated = np.isinf(rated)
-    most = np.where(unrated, np.inf, np.where(unrated, 0.0, rated) * duration_ms / HOUR_MS * MARGIN + resolution)
-    from_zero = unrated & (kept.value[row] == 0) & (step > 0)
-    return np.asarray((step < 0) | (step > most) | from_zero, dtype=bool)
+    doubtful = (step < 0) | (unrated & (before == 0) & (step > 0))
+    if not unrated.all():
+        duration_ms = kept.at_ms[row + 1] - kept.at_ms[row]
+        resolution = runs.per_row(rules, lambda rule: rule.limits.resolution)[row]
+        most = np.where(unrated, 0.0, rated) * duration_ms / HOUR_MS * MARGIN + resolution
+        doubtful |= ~unrated & (step > most)
+    return np.asarray(doubtful, dtype=bool)
 
 
 def _judge(
@@ -216,7 +216,7 @@ def delta_segments(tracks: Tracks, rules: Mapping[int, PointRule], log: OddityLo
 
 
 def _segments(tracks: Tracks, row: npt.NDArray[np.intp], amount_u: Int64s, rules: Mapping[int, PointRule]) -> Segments:
-    gap_max_ms = per_point(tracks.point_id, rules, lambda rule: rule.gap_max_ms)[row]
+    gap_max_ms = Runs.of(tracks.point_id).per_row(rules, lambda rule: rule.gap_max_ms)[row]
     start_ms, end_ms = tracks.at_ms[row], tracks.at_ms[row + 1]
     return Segments(
         tracks.point_id[row], start_ms, end_ms, amount_u, end_ms - start_ms > gap_max_ms, np.zeros(row.size, dtype=bool)

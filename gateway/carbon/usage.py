@@ -30,7 +30,8 @@ from gateway.carbon.falls import MARGIN, MICRO
 from gateway.carbon.hours import Segments, joined_usage, usage_of
 from gateway.carbon.oddities import OddityLog, PointFinding
 from gateway.carbon.point_rule import PointRule, rule_of
-from gateway.carbon.steps import Tracks, counter_segments, delta_segments, gauge_segments, per_point, tracks_of
+from gateway.carbon.runs import Runs
+from gateway.carbon.steps import Tracks, counter_segments, delta_segments, gauge_segments, tracks_of
 from gateway.store.timeseries import ReadingColumns, UsageColumns
 
 __all__ = ["CONTEXT", "REACH", "PointRule", "UsageResult", "in_order", "rule_of", "usable", "usage_from"]
@@ -83,7 +84,8 @@ def usage_from(readings: ReadingColumns, rules: Mapping[int, PointRule], start_m
 def in_order(readings: ReadingColumns) -> ReadingColumns:
     """Sorted by (point, time); of rows for one instant the last one stands."""
     point_id, at_ms = readings.point_id, readings.at_ms
-    if bool(((np.diff(point_id) > 0) | ((np.diff(point_id) == 0) & (np.diff(at_ms) > 0))).all()):
+    later = (point_id[1:] > point_id[:-1]) | ((point_id[1:] == point_id[:-1]) & (at_ms[1:] > at_ms[:-1]))
+    if bool(later.all()):
         return readings
     order = np.lexsort((at_ms, point_id))  # stable: rows of one instant keep their order
     last = np.ones(order.size, dtype=bool)
@@ -96,13 +98,13 @@ def _take(readings: ReadingColumns, rows: npt.NDArray[np.intp] | npt.NDArray[np.
 
 
 def _by_kind(readings: ReadingColumns, rules: Mapping[int, PointRule]) -> Iterator[tuple[Kind, ReadingColumns]]:
-    points = np.unique(readings.point_id)
+    runs = Runs.of(readings.point_id)
     for kind in SEGMENTS:
-        own = [point for point in points.tolist() if point in rules and rules[point].kind == kind]
-        if len(own) == points.size:
+        own = np.array([point in rules and rules[point].kind == kind for point in runs.points], dtype=bool)
+        if own.all() and own.size:
             yield kind, readings
-        elif own:
-            yield kind, _take(readings, np.isin(readings.point_id, own))
+        elif own.any():
+            yield kind, _take(readings, runs.spread(own))
 
 
 def _chunks(readings: ReadingColumns) -> Iterator[ReadingColumns]:
@@ -144,7 +146,7 @@ def _good_and_refused(readings: ReadingColumns, kind: Kind, rules: Mapping[int, 
     good = np.asarray(readings.quality != Quality.BAD, dtype=bool)
     refused = good & (np.abs(readings.value) > MAX_VALUE)
     if kind == "gauge":
-        refused |= good & (np.abs(readings.value) > per_point(readings.point_id, rules, _most_of_gauge))
+        refused |= good & (np.abs(readings.value) > Runs.of(readings.point_id).per_row(rules, _most_of_gauge))
     elif kind == "delta":
         refused |= good & (readings.value < 0)
     return good, refused

@@ -24,7 +24,7 @@ from gateway.carbon.usage import CONTEXT, REACH, rule_of, usable, usage_from
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.windows import Reach, Window, difference, windows_of
-from gateway.store.columns import take_readings
+from gateway.store.columns import one_after_another, sorted_readings, take_readings
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
 from gateway.store.findings_repository import FindingsRepository, Judged
@@ -151,7 +151,7 @@ def _readings_around(
     timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int, rules: Mapping[int, PointRule]
 ) -> ReadingColumns:
     """All readings of whole hours with what is needed to judge them."""
-    return ReadingColumns.concatenate(
+    return one_after_another(
         [
             _neighbours(timeseries.before, point_ids, start_ms, CONTEXT, rules),
             timeseries.read(point_ids, start_ms, end_ms),
@@ -180,7 +180,7 @@ def _neighbours(
         short = [one for one in lacking if good.get(one, 0) < count and rows.get(one, 0) >= asked]
         parts.append(take_readings(found, ~np.isin(found.point_id, short)))
         lacking, asked = short, asked * NEIGHBOURS_GROWTH
-    return ReadingColumns.concatenate(parts)
+    return sorted_readings(ReadingColumns.concatenate(parts))
 
 
 def _rows_per_point(readings: ReadingColumns) -> dict[int, int]:

@@ -48,12 +48,32 @@ def refuse_unstorable(readings: ReadingColumns) -> None:
 
 def newest_of_each(point_id: Int32s, at_ms: Int64s, arrival: Int64s | None = None) -> Int64s:
     """Row numbers sorted by (point_id, at_ms), the last to arrive of each; `arrival` None = the rows' own order."""
+    if arrival is None or bool((arrival[1:] > arrival[:-1]).all()):
+        order = _in_order_of_time(point_id, at_ms)
+        if order is not None:
+            return order
     keys = (at_ms, point_id) if arrival is None else (arrival, at_ms, point_id)
     order = np.lexsort(keys)  # stable, the last key is the first to sort by
     points, times = point_id[order], at_ms[order]
     last = np.ones(order.size, dtype=bool)
     last[:-1] = (points[1:] != points[:-1]) | (times[1:] != times[:-1])
     return order[last].astype(np.int64, copy=False)
+
+
+def _in_order_of_time(point_id: Int32s, at_ms: Int64s) -> Int64s | None:
+    """Rows by point, if each point's times then grow strictly: the usual case, and two thirds of the work saved.
+
+    Numpy sorts 16-bit keys by counting, so the points of a question become small numbers.
+    """
+    if not point_id.size:
+        return np.empty(0, np.int64)
+    lowest = int(point_id.min())
+    if int(point_id.max()) - lowest >= 1 << 16:
+        return None
+    order = np.argsort((point_id - lowest).astype(np.uint16), kind="stable")
+    points, times = point_id[order], at_ms[order]
+    later = (times[1:] > times[:-1]) | (points[1:] != points[:-1])
+    return order.astype(np.int64, copy=False) if later.all() else None
 
 
 def take_readings(readings: ReadingColumns, rows: Rows) -> ReadingColumns:
@@ -76,6 +96,36 @@ def sorted_readings(readings: ReadingColumns, arrival: Int64s | None = None) -> 
 def sorted_usage(usage: UsageColumns) -> UsageColumns:
     """Sorted by (point_id, hour_ms); of two rows for one hour the later stands."""
     return take_usage(usage, newest_of_each(usage.point_id, usage.hour_ms))
+
+
+def one_after_another(parts: Sequence[ReadingColumns]) -> ReadingColumns:
+    """Parts that are each sorted, every one later than those before it, as one: sorted by (point_id, at_ms).
+
+    Rows are copied to their places; sorting what is nearly in order costs three times as much.
+    """
+    parts = [part for part in parts if len(part)]
+    if len(parts) < 2:
+        return parts[0] if parts else ReadingColumns.empty()
+    points = np.unique(np.concatenate([part.point_id[_run_starts(part.point_id)] for part in parts]))
+    firsts = [np.searchsorted(part.point_id, points, "left") for part in parts]
+    counts = [
+        np.searchsorted(part.point_id, points, "right") - first for part, first in zip(parts, firsts, strict=True)
+    ]
+    total = np.sum(counts, axis=0)
+    place = np.cumsum(total) - total  # of each point's first row, then of its first row of the next part
+    size = int(total.sum())
+    joined = ReadingColumns(
+        np.repeat(points, total), np.empty(size, np.int64), np.empty(size, np.float64), np.empty(size, np.uint8)
+    )
+    for part, first, count in zip(parts, firsts, counts, strict=True):
+        rows = np.arange(len(part)) + np.repeat(place - first, count)
+        joined.at_ms[rows], joined.value[rows], joined.quality[rows] = part.at_ms, part.value, part.quality
+        place = place + count
+    return joined
+
+
+def _run_starts(point_id: Int32s) -> npt.NDArray[np.intp]:
+    return np.concatenate([[0], np.flatnonzero(point_id[1:] != point_id[:-1]) + 1]).astype(np.intp)
 
 
 def touched_hours(point_id: Int32s, at_ms: Int64s) -> tuple[Int32s, Int64s]:

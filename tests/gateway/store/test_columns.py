@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.clock import HOUR_MS
-from gateway.store.columns import EARLIEST_MS, LATEST_MS, id_column, newest_of_each, touched_hours
+from gateway.store.columns import (
+    EARLIEST_MS,
+    LATEST_MS,
+    id_column,
+    newest_of_each,
+    one_after_another,
+    touched_hours,
+)
+from gateway.store.timeseries import ReadingColumns
 
 points = st.integers(0, 2**31 - 1) | st.integers(1, 3)
 times = st.integers(EARLIEST_MS, LATEST_MS) | st.integers(-2 * HOUR_MS, 2 * HOUR_MS) | st.sampled_from([0, 1, 2])
@@ -41,6 +49,27 @@ def test_without_arrival_numbers_the_rows_order_counts(rows: list[tuple[int, int
     kept = newest_of_each(table[:, 0].astype(np.int32), table[:, 1])
     newest = {key: row for row, key in enumerate(rows)}
     assert kept.tolist() == [newest[key] for key in sorted(newest)]
+
+
+def _readings(rows: list[tuple[int, int]]) -> ReadingColumns:
+    table = np.array(rows, np.int64).reshape(-1, 2)
+    values = np.arange(len(rows), dtype=np.float64) + table[:, 1]
+    return ReadingColumns(table[:, 0].astype(np.int32), table[:, 1], values, (table[:, 0] % 3).astype(np.uint8))
+
+
+@given(st.sets(st.tuples(st.integers(1, 4) | st.just(2**31 - 1), st.integers(0, 8))), st.sets(st.integers(0, 8)))
+def test_parts_cut_at_any_times_join_to_what_they_were_cut_from(rows: set[tuple[int, int]], cuts: set[int]) -> None:
+    whole = _readings(sorted(rows))
+    edges = [-1, *sorted(cuts), 9]
+    parts = []
+    for start, end in zip(edges, edges[1:], strict=False):
+        inside = (whole.at_ms > start) & (whole.at_ms <= end)
+        columns = (getattr(whole, name)[inside] for name in ("point_id", "at_ms", "value", "quality"))
+        parts.append(ReadingColumns(*columns))
+    joined = one_after_another(parts)
+    for name in ("point_id", "at_ms", "value", "quality"):
+        assert getattr(joined, name).tolist() == getattr(whole, name).tolist()
+        assert getattr(joined, name).dtype == getattr(whole, name).dtype
 
 
 def test_point_ids_become_a_column_without_repeats() -> None:
