@@ -32,7 +32,9 @@ _ADVICE_BY_ALERT = {
     "HANDSHAKE_FAILURE": "the broker wants a client certificate or another TLS version: see its log",
     "WRONG_VERSION_NUMBER": "nobody speaks TLS there: use mqtt:// or the broker's TLS port, usually 8883",
 }
-_NOT_HEARD = "the broker ended the connection during the handshake: it may want a client certificate, or speak no TLS"
+_NO_HANDSHAKE = (
+    "the broker does not complete the TLS handshake: it may speak no TLS on this port"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,25 @@ class TlsFiles:
 NO_TLS_FILES = TlsFiles()
 
 
+class _Socket(ssl.SSLSocket):
+    """Gives its descriptor back when the handshake fails: paho would leave that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except (ConnectionError, TimeoutError) as error:
+            self.close()
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, str(error)) from error
+        except (OSError, ValueError):
+            self.close()
+            raise
+
+
 def client_context(files: TlsFiles) -> ssl.SSLContext:
     """A context that checks the broker; raises ConfigurationError for files that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _Socket
     if files.ca_file is None:
         context.load_default_certs()
     else:  # only these authorities, not the system's too
@@ -73,7 +90,7 @@ def advice_on(error: OSError) -> str:
         advice = _ADVICE_BY_VERDICT.get(error.verify_code, "see that it is a server certificate of a known authority")
         return f"the broker's certificate cannot be trusted ({error.verify_message}): {advice}"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return _NOT_HEARD
+        return _NO_HANDSHAKE
     if isinstance(error, ssl.SSLError):
         reason = error.reason or ""
         found = next((advice for alert, advice in _ADVICE_BY_ALERT.items() if alert in reason), "see the broker's log")

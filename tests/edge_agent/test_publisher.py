@@ -15,7 +15,7 @@ from collectors.wire import Receipt, encode_receipt
 from edge_agent import connection as connection_module
 from edge_agent import mqtt_link as link_module
 from edge_agent import publisher as publisher_module
-from edge_agent.connection import LONGEST_RECONNECT_S, Connection, reconnect_delay_s
+from edge_agent.connection import Connection
 from edge_agent.health import last_will, offline
 from edge_agent.publisher import MqttPublisher
 
@@ -39,12 +39,6 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MqttPubli
     yield start
     for publisher in opened:
         publisher.close(offline("stopped"))
-
-
-def test_reconnect_waits_grow_to_a_limit_and_differ_by_chance() -> None:
-    assert [reconnect_delay_s(attempt, 0.0) for attempt in range(7)] == [1, 2, 4, 8, 16, 30, 30]
-    assert reconnect_delay_s(3, 0.999) == pytest.approx(4, abs=0.01)
-    assert reconnect_delay_s(10_000, 0.0) == LONGEST_RECONNECT_S
 
 
 def test_batches_go_out_and_receipts_come_back(mosquitto: Any, connect: Any, gateway: Any, until: Until) -> None:
