@@ -134,6 +134,15 @@ def ingest_set_aside(enterprise: str | None, limit: int, after: int, entry: int 
     printing.set_aside(out, ask("set_aside_list", enterprise=enterprise, limit=limit, after=after))
 
 
+@ingest.command("signatures")
+@click.option("--enterprise", help="Only this enterprise.")
+@_json
+def ingest_signatures(enterprise: str | None, as_json: bool) -> None:
+    """Show whose signatures the newest batches of each agent carried, and what they were worth."""
+    answer = ask("ingest_signatures", enterprise=enterprise)
+    _print_json(answer) if as_json else printing.signatures(out, answer)
+
+
 @ingest.command("accept-again")
 @click.option("--enterprise", help="Only this enterprise.")
 def ingest_accept_again(enterprise: str | None) -> None:

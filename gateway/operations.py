@@ -27,10 +27,13 @@ from gateway.ingest.again import accept_again
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
 from gateway.registry.model import Enterprise
+from gateway.store.batches_repository import BatchesRepository
 from gateway.webhooks import operations as webhooks
 
 if TYPE_CHECKING:
     from gateway.wiring import House
+
+NEWEST_BATCHES = 1000  # of an agent, whose signatures are counted
 
 Arguments = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -285,6 +288,28 @@ def _set_aside_accept(house: House, arguments: Arguments) -> Answer:
     return asdict(accept_again(house.intake, house.set_aside, wanted, now_ms()))
 
 
+def _ingest_signatures(house: House, arguments: Arguments) -> Answer:
+    """Whose signatures the newest batches of each agent carried."""
+    only = _optional(arguments, "enterprise")
+    wanted = house.registry().enterprises.values() if only is None else [_enterprise(house, only)]
+    batches = BatchesRepository(house.engine)
+    items = [
+        {
+            "enterprise": enterprise.id,
+            "agent": agent.id,
+            "signature": found.signature or "not looked at",
+            "key_id": found.key_id,
+            "batches": found.batches,
+            "newest": instant(found.newest_ms),
+            "required": enterprise.require_signed_batches,
+        }
+        for enterprise in wanted
+        for agent in enterprise.agents
+        for found in batches.signatures(enterprise.id, agent.id, NEWEST_BATCHES)
+    ]
+    return {"items": items, "of_newest": NEWEST_BATCHES}
+
+
 OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "registry_apply": _registry_apply,
     "registry_show": _registry_show,
@@ -301,6 +326,7 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "set_aside_list": _set_aside_list,
     "set_aside_show": _set_aside_show,
     "set_aside_accept": _set_aside_accept,
+    "ingest_signatures": _ingest_signatures,
     "webhook_create": webhooks.create,
     "webhook_list": webhooks.show_all,
     "webhook_resume": webhooks.resume,

@@ -53,6 +53,15 @@ def tokens(out: Console, answer: Mapping[str, Any]) -> None:
     out.print(table)
 
 
+def signatures(out: Console, answer: Mapping[str, Any]) -> None:
+    heading = f"The newest {answer['of_newest']} batches of each agent"
+    table = Table("enterprise", "agent", "signature", "key id", "batches", "newest", title=heading, box=None)
+    for row in answer["items"]:
+        signature = row["signature"] + (" (required: valid)" if row["required"] else "")
+        table.add_row(row["enterprise"], row["agent"], signature, row["key_id"], str(row["batches"]), row["newest"])
+    out.print(table)
+
+
 def set_aside(out: Console, answer: Mapping[str, Any]) -> None:
     table = Table("id", "received", "enterprise", "sender", "reason", "count", "detail", box=None)
     for row in answer["items"]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, bindparam, delete, select
+from sqlalchemy import RowMapping, bindparam, delete, func, select
 
 from collectors.wire import ReasonCount
 from gateway.store.database import Bind, insert, reading, writing
@@ -38,6 +39,16 @@ _OF_ONE_SENDER = select(table).where(
 
 class _Overtaken(Exception):
     """Leaves the transaction without a trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureCount:
+    """So many batches with the same verdict under the same key."""
+
+    signature: str  # "" = from before signatures were looked at
+    key_id: str
+    batches: int
+    newest_ms: int
 
 
 class BatchesRepository:
@@ -90,6 +101,17 @@ class BatchesRepository:
         except _Overtaken:
             return False
         return True
+
+    def signatures(self, enterprise: str, sender: str, newest: int) -> list[SignatureCount]:
+        """What a sender's newest batches carried, by verdict and key; newest by their ids, which begin with a time."""
+        columns = (table.c.signature, table.c.key_id, table.c.received_at_ms)
+        own = select(*columns).where(table.c.enterprise == enterprise, table.c.sender == sender)
+        some = own.order_by(table.c.batch_id.desc()).limit(newest).subquery()
+        last = func.max(some.c.received_at_ms)
+        query = select(some.c.signature, some.c.key_id, func.count().label("batches"), last.label("last"))
+        with reading(self._bind) as connection:
+            rows = connection.execute(query.group_by(some.c.signature, some.c.key_id).order_by(last.desc())).all()
+        return [SignatureCount(row.signature, row.key_id, int(row.batches), int(row.last)) for row in rows]
 
     def forget_before(self, at_ms: int) -> int:
         """Forget batches received before; gives how many. To be called with a time older than any sender's memory."""

@@ -220,6 +220,16 @@ def test_readings_parted_from_an_unsigned_batch_stay_out_once_signatures_are_req
     assert again(plant)["readings"] == 1
 
 
+def test_operation_shows_what_the_newest_batches_carried(plant: Plant, keys: dict[str, SigningKey]) -> None:
+    registered(plant, (keys["own"], FOR_EVER), required=False)
+    for name in ("one", "two"):
+        send(plant, sealed(keys["own"], batch("incomer", ["energy_import"], name), PLANT))
+    send(plant, batch("incomer", ["energy_import"], "three"))
+    items = plant.house.operations.call("ingest_signatures", enterprise=PLANT)["items"]
+    found = {(item["signature"], item["key_id"]): item["batches"] for item in items}
+    assert found == {("valid", keys["own"].public.key_id): 2, ("unsigned", ""): 1}
+
+
 def test_key_file_signs_what_the_gateway_takes(plant: Plant, tmp_path: Path) -> None:
     key = SigningKey.make(tmp_path / "agent.pem")
     registered(plant, (key, FOR_EVER))
