@@ -31,6 +31,7 @@ from edge_agent.schedule import Schedule, Task
 
 EARLIEST_MS = 1_735_689_600_000  # 2025-01-01: a clock before this has not been set
 MAX_WAITING = 50_000
+MAX_COMMIT = 20  # batches in one commit of the buffer, when so many are due at once
 STATUS_EVERY_MS = 30_000
 DISK_RETRY_MS = 5_000
 LONGEST_WAIT_S = 5.0
@@ -131,8 +132,10 @@ class EdgeAgent:
         most = self._grouping.max_readings
         try:
             while len(self._waiting) >= most or (self._waiting and (old or at_once)):
-                self._buffer.append(self._waiting[:most], now_ms)
-                del self._waiting[:most]
+                due = len(self._waiting) if old or at_once else len(self._waiting) // most * most
+                due = min(due, most * MAX_COMMIT)
+                self._buffer.append_all([self._waiting[at : at + most] for at in range(0, due, most)], now_ms)
+                del self._waiting[:due]
             self._disk_problem = ""
         except StoreUnavailable as error:
             if not self._disk_problem:

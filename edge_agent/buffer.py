@@ -1,7 +1,7 @@
 """Readings on disk until the gateway confirms them: SQLite, write-ahead log, every commit synced.
 
 What stays true:
-- When `append` returns, the batch survives a crash of the process and a power cut; only then is it sent.
+- When `append_all` returns, its batches survive a crash of the process and a power cut; only then are they sent.
 - A batch's bytes and id are made once and never change, however often it is sent.
 - Batches are sent oldest first, and forgotten only on the gateway's receipt. `stored` and `duplicate` delete; anything
   else sets the batch aside with its bytes and the reasons.
@@ -15,15 +15,16 @@ payload and does not shrink. One process owns the file; `read_stats` may look at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from collectors.reading import Reading, batch_from_readings
-from collectors.wire import Receipt, encode_batch, new_batch_id
+from collectors.reading import Reading
+from collectors.wire import Receipt, new_batch_id
+from collectors.wire_readings import encode_readings
 from edge_agent.buffer_file import BufferFile, open_file, read_only, translated
 from edge_agent.window import SendWindow
 
@@ -89,21 +90,29 @@ class Buffer:
         stats = self.stats()
         self._bytes = stats.payload_bytes + stats.set_aside_bytes
 
-    def append(self, readings: list[Reading], now_ms: int) -> str:
+    def append(self, readings: Sequence[Reading], now_ms: int) -> str:
         """Keep readings as one batch and give its id; raises StoreUnavailable if the disk does not take them."""
-        if not readings:
+        return self.append_all([readings], now_ms)[0]
+
+    def append_all(self, groups: Sequence[Sequence[Reading]], now_ms: int) -> list[str]:
+        """Keep each group of readings as a batch, all in one commit: a sync costs more than a thousand readings.
+
+        Raises StoreUnavailable if the disk does not take them: then none of them is kept.
+        """
+        if not groups or not all(groups):
             raise ValueError("an empty batch says nothing")
-        batch_id = new_batch_id(now_ms)
-        payload = encode_batch(batch_from_readings(batch_id, now_ms, readings))
+        ids = [new_batch_id(now_ms) for _ in groups]
+        payloads = [encode_readings(batch_id, now_ms, group) for batch_id, group in zip(ids, groups, strict=True)]
         with self._transaction():
-            freed = self._drop_old(now_ms)
-            freed += self._make_room(self._bytes - freed + len(payload) - self._limits.max_bytes)
-            self._connection.execute(
-                "INSERT INTO batches (batch_id, made_ms, readings, size, payload) VALUES (?, ?, ?, ?, ?)",
-                (batch_id, now_ms, len(readings), len(payload), payload),
-            )
-        self._bytes += len(payload) - freed
-        return batch_id
+            total = self._bytes - self._drop_old(now_ms)
+            for batch_id, group, payload in zip(ids, groups, payloads, strict=True):
+                total += len(payload) - self._make_room(total + len(payload) - self._limits.max_bytes)
+                self._connection.execute(
+                    "INSERT INTO batches (batch_id, made_ms, readings, size, payload) VALUES (?, ?, ?, ?, ?)",
+                    (batch_id, now_ms, len(group), len(payload), payload),
+                )
+        self._bytes = total
+        return ids
 
     def next_batches(self, now_ms: int) -> list[OutgoingBatch]:
         """Batches to send now, oldest first, within the window. Call `mark_sent` for each that left."""

@@ -175,6 +175,25 @@ def test_readings_are_grouped_by_age_and_number(make_agent: Any, open_at: OpenAt
     assert (buffer.stats().batches, buffer.stats().readings) == (2, 7)
 
 
+def test_what_is_due_at_once_goes_to_disk_in_one_commit(
+    make_agent: Any, open_at: OpenAt, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_module, "MAX_COMMIT", 2)
+    buffer = open_at()
+    commits: list[list[int]] = []
+    append_all = buffer.append_all
+
+    def counted(groups: list[list[Reading]], now_ms: int) -> list[str]:
+        commits.append([len(group) for group in groups])
+        return append_all(groups, now_ms)
+
+    monkeypatch.setattr(buffer, "append_all", counted)
+    make_agent(1, buffer=buffer).step(now_ms)  # two devices with two points each
+
+    assert commits == [[1, 1], [1, 1]]
+    assert buffer.stats().batches == 4
+
+
 def test_stop_keeps_what_was_still_waiting(make_agent: Any, open_at: OpenAt, now_ms: int) -> None:
     buffer = open_at()
     agent = make_agent(buffer=buffer, max_age_ms=60_000)
@@ -193,10 +212,10 @@ def test_full_disk_stops_neither_polling_nor_sending_and_heals(
     agent = make_agent(buffer=buffer)
     agent.step(now_ms)
 
-    def refuse(readings: list[Reading], now_ms: int) -> str:
+    def refuse(groups: list[list[Reading]], now_ms: int) -> list[str]:
         raise StoreUnavailable("database or disk is full")
 
-    monkeypatch.setattr(buffer, "append", refuse)
+    monkeypatch.setattr(buffer, "append_all", refuse)
     for second in range(10, 31, 10):
         agent.step(now_ms + 1000 * second)
     assert len(driver.asked) == 2 + 3
@@ -220,10 +239,10 @@ def test_while_the_disk_refuses_memory_is_bounded_and_loss_counted(
     buffer = open_at()
     agent = make_agent(buffer=buffer)
 
-    def refuse(readings: list[Reading], now_ms: int) -> str:
+    def refuse(groups: list[list[Reading]], now_ms: int) -> list[str]:
         raise StoreUnavailable("database or disk is full")
 
-    monkeypatch.setattr(buffer, "append", refuse)
+    monkeypatch.setattr(buffer, "append_all", refuse)
     for second in range(0, 50, 10):
         agent.step(now_ms + 1000 * second)
     # 5 polls of a and 1 of b gave 12 readings; 6 may wait.
