@@ -64,10 +64,11 @@ class WatchedBuffer(Buffer):
 
     kept: dict[str, list[Key]]
 
-    def append(self, readings: list[Reading], now_ms: int) -> str:
-        batch_id = super().append(readings, now_ms)
-        self.kept[batch_id] = [(one.device, one.point, one.at_ms) for one in readings if one.value is not None]
-        return batch_id
+    def append_all(self, groups: Sequence[Sequence[Reading]], now_ms: int) -> list[str]:
+        ids = super().append_all(groups, now_ms)
+        for batch_id, group in zip(ids, groups, strict=True):
+            self.kept[batch_id] = [(one.device, one.point, one.at_ms) for one in group if one.value is not None]
+        return ids
 
 
 class SlowPolling:
