@@ -39,6 +39,9 @@ def emission_of(activity: Activity, chosen: ChosenFactor) -> Emission:
             "formula": chosen.energy_formula,
             "terms": {name: asdict(term) for name, term in chosen.energy_terms.items()},
         }
+    for name, side in chosen.sides.items():
+        calculation[name] = {"formula": side.formula, "terms": {key: asdict(term) for key, term in side.terms.items()}}
+        calculation[name]["emission_g"] = str(side_recomputed(calculation, name))
     emission_g, energy_gce = recomputed(calculation)
     calculation["emission_g"] = str(emission_g)
     if chosen.energy_formula:
@@ -52,12 +55,34 @@ def recomputed(calculation: Mapping[str, Any]) -> tuple[int, int]:
     """(emission_g, energy_gce) out of an entry's own calculation. Raises what `per_unit` raises if it is spoiled."""
     amount = Fraction(calculation["amount"]) * calculation["sign"]
     unit = calculation["unit"]
-    grams = amount * per_unit(calculation["formula"], _terms(calculation), unit, GRAM_CO2E)
+    grams = _grams(calculation, amount, unit)
     energy = calculation.get("energy")
     if energy is None:
         return round_half_even(grams), 0
     grams_coal = amount * per_unit(energy["formula"], _terms(energy), unit, GRAM_STANDARD_COAL)
     return round_half_even(grams), round_half_even(grams_coal)
+
+
+def side_recomputed(calculation: Mapping[str, Any], name: str) -> int:
+    """Grams of the same activity by the other method of scope 2, `location` or `market`."""
+    amount = Fraction(calculation["amount"]) * calculation["sign"]
+    return round_half_even(_grams(calculation[name], amount, calculation["unit"]))
+
+
+def side_g(draft: Draft, name: str) -> int:
+    """Grams of an entry by location or by market: its own figure, unless it keeps another one beside it."""
+    side = draft.calculation.get(name)
+    if side is None:
+        return draft.emission_g
+    taken_back = draft.amount_u * Fraction(draft.calculation["amount"]) < 0  # a reversal carries what it reverses
+    return -int(side["emission_g"]) if taken_back else int(side["emission_g"])
+
+
+def _grams(calculation: Mapping[str, Any], amount: Fraction, unit: str) -> Fraction:
+    """An empty formula is no emission of one's own: it is measured elsewhere."""
+    if not calculation["formula"]:
+        return Fraction(0)
+    return amount * per_unit(calculation["formula"], _terms(calculation), unit, GRAM_CO2E)
 
 
 def _terms(calculation: Mapping[str, Any]) -> dict[str, Term]:

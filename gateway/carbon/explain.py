@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.carbon.emission import decimal_text
+from gateway.carbon.emission import decimal_text, side_g
 from gateway.carbon.formula import ACTIVITY
 from gateway.carbon.model import Draft
 
@@ -26,6 +26,12 @@ BASES: dict[str, tuple[str, str]] = {
         "a general default; the supplier's or an own figure is better",
     ),
     "supplier_specific": ("采用登记中指定的供应商因子", "the supplier's factor named in the registry"),
+    "own_analysis": ("采用本厂化验实测值", "the plant's own laboratory figures, in place of defaults"),
+    "stoichiometric": ("按碳与二氧化碳的摩尔质量换算", "follows from the molar masses of carbon and CO2"),
+    "measured_elsewhere": (
+        "仅计能耗,排放已由烟气连续监测计量",
+        "energy only: the emission is in the stack's continuous measurement",
+    ),
     "measured": ("排放量为实测", "the emission itself was measured"),
     "zero_with_evidence": ("有凭证的绿色电力按零计", "green power with evidence counts zero"),
 }
@@ -42,7 +48,19 @@ def energy_computed(draft: Draft) -> str:
     return "" if energy is None else _filled(draft, energy, draft.energy_gce, "gce")
 
 
+def other_side(draft: Draft) -> tuple[str, str]:
+    """(location | market, the same electricity by that method with its numbers); empty where the two agree."""
+    for name in ("location", "market"):
+        side = draft.calculation.get(name)
+        if side is not None:
+            filled = {**side, "sign": draft.calculation["sign"]}
+            return name, _filled(draft, filled, side_g(draft, name), "gCO2e")
+    return "", ""
+
+
 def _filled(draft: Draft, calculation: Mapping[str, Any], result: int, unit: str) -> str:
+    if not calculation["formula"]:
+        return f"{result} {unit}"
     words = []
     for word in calculation["formula"].split(" "):
         if word == ACTIVITY:

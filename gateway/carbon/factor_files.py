@@ -47,15 +47,25 @@ KINDS: dict[str, Band] = {
     "oxidation": Band("%", "50", "100"),
     "fraction": Band("%", "1", "100"),
     "per_mass": Band("tCO2/t", "0.02", "10"),
+    "stoichiometric": Band("tCO2/t", "0.1", "4"),
+    "per_piece": Band("kgCO2e/piece", "0.0001", "1000000"),
+    "per_area": Band("kgCO2e/m2", "0.0001", "10000"),
+    "per_volume": Band("kgCO2e/m3", "0.001", "100"),
+    "per_energy": Band("tCO2e/GJ", "0.0001", "0.2"),
+    "per_tkm": Band("kgCO2e/tkm", "0.001", "5"),
+    "per_pkm": Band("kgCO2e/pkm", "0.001", "2"),
+    "per_night": Band("kgCO2e/night", "0.5", "300"),
+    "ch4_per_mass": Band("kgCH4/t", "0.01", "1000"),
     "n2o_per_mass": Band("kgN2O/t", "0.1", "500"),
     "cf4_per_mass": Band("kgCF4/t", "0.01", "2"),
     "c2f6_per_mass": Band("kgC2F6/t", "0.001", "0.5"),
     "sf6_per_mass": Band("kgSF6/t", "0.1", "10"),
+    "gwp_ch4": Band("kgCO2e/kgCH4", "20", "40"),
     "gwp_n2o": Band("kgCO2e/kgN2O", "200", "350"),
     "gwp_cf4": Band("kgCO2e/kgCF4", "5000", "9000"),
     "gwp_c2f6": Band("kgCO2e/kgC2F6", "9000", "14000"),
     "gwp_sf6": Band("kgCO2e/kgSF6", "20000", "27000"),
-    "gwp": Band("1", "1", "30000"),
+    "gwp": Band("kgCO2e/kg", "1", "30000"),
     "coal_by_energy": Band("kgce/kWh", "0.1", "0.4"),
     "coal_by_mass": Band("kgce/kg", "0.1", "2"),
     "coal_by_volume": Band("kgce/Nm3", "0.05", "2"),
@@ -63,8 +73,9 @@ KINDS: dict[str, Band] = {
 }
 Kind = Literal[
     "grid", "grid_footprint", "proven_zero", "heat", "ncv_by_mass", "ncv_by_volume", "carbon_content", "oxidation",
-    "fraction", "per_mass", "n2o_per_mass", "cf4_per_mass", "c2f6_per_mass", "sf6_per_mass", "gwp_n2o", "gwp_cf4",
-    "gwp_c2f6", "gwp_sf6", "gwp", "coal_by_energy", "coal_by_mass", "coal_by_volume", "coal_heat_value",
+    "fraction", "per_mass", "stoichiometric", "per_piece", "per_area", "per_volume", "per_energy", "per_tkm", "per_pkm",
+    "per_night", "ch4_per_mass", "n2o_per_mass", "cf4_per_mass", "c2f6_per_mass", "sf6_per_mass", "gwp_ch4", "gwp_n2o",
+    "gwp_cf4", "gwp_c2f6", "gwp_sf6", "gwp", "coal_by_energy", "coal_by_mass", "coal_by_volume", "coal_heat_value",
 ]  # fmt: skip
 Confidence = Literal["A", "B"]
 

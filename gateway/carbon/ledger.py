@@ -18,12 +18,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 
-from gateway.carbon.emission import recomputed
+from gateway.carbon.emission import recomputed, side_recomputed
 from gateway.carbon.evidence import canonical_json
 from gateway.carbon.model import Draft, Entry, Reason
 
 FORMAT = 1
 NO_HASH = "0" * 64  # what the first entry of a chain follows
+
+SIDES = ("location", "market")  # figures by the other method of scope 2 that an entry may keep beside its own
 
 SourceDay = tuple[str, date]
 
@@ -158,10 +160,13 @@ def _link(entry: Entry, seq: int, previous: str) -> Wrong:
 def _figures(entry: Entry) -> Wrong:
     sign = 1 if entry.reverses is None else -1
     try:
-        emission_g, energy_gce = recomputed(entry.draft.calculation)
+        calculation = entry.draft.calculation
+        emission_g, energy_gce = recomputed(calculation)
+        sides = [name for name in SIDES if name in calculation]
+        sides_hold = all(str(side_recomputed(calculation, one)) == calculation[one]["emission_g"] for one in sides)
     except (KeyError, TypeError, ValueError) as error:
         return f"计算过程无法重算:{error}", f"its calculation cannot be done again: {error}"
-    if (sign * emission_g, sign * energy_gce) == (entry.draft.emission_g, entry.draft.energy_gce):
+    if sides_hold and (sign * emission_g, sign * energy_gce) == (entry.draft.emission_g, entry.draft.energy_gce):
         return None
     return "数额与其计算过程不符", "its figures do not follow from its own calculation"
 

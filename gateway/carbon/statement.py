@@ -6,13 +6,14 @@ entries or only those that stand. Coverage counts a day without an entry as unco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from gateway.carbon.model import Draft, Entry, SourceLine, Statement
-from gateway.registry.model import STAGES, Enterprise
+from gateway.carbon.activities import ACTIVITIES, group_of
+from gateway.carbon.emission import side_g
+from gateway.carbon.model import Draft, Entry, SideTotals, SourceLine, Statement
+from gateway.registry.model import STAGES, Enterprise, Group, Method
 
 SCOPES = (1, 2, 3)
-COMPLIANCE_SCOPES = (1, 2)  # direct + purchased − exported: the boundary of the GB/T 32150 family
 PPM = 1_000_000
 
 
@@ -32,13 +33,14 @@ def statement_of(
     standing = _standing(entries)
     drafts = [entry.draft for entry in standing]
     by_scope_g = {scope: sum(d.emission_g for d in drafts if d.scope == scope) for scope in SCOPES}
+    method = enterprise.method
     silent = _silent_sources(enterprise, drafts) if days else []
     return Statement(
         enterprise=enterprise.id,
         period=period,
         days=days,
-        compliance_g=sum(by_scope_g[scope] for scope in COMPLIANCE_SCOPES),
-        lifecycle_g=sum(draft.emission_g for draft in drafts),
+        compliance_g=sum(d.emission_g for d in drafts if counts(d.activity, d.scope, method.compliance)),
+        lifecycle_g=sum(d.emission_g for d in drafts if counts(d.activity, d.scope, method.lifecycle)),
         energy_gce=sum(draft.energy_gce for draft in drafts),
         by_scope_g=by_scope_g,
         by_stage_g={stage: sum(d.emission_g for d in drafts if d.stage == stage) for stage in STAGES},
@@ -49,6 +51,27 @@ def statement_of(
         findings_open=findings_open,
         last_seq=last_seq,
         notes=tuple(f"{source}: 无分录 / no entries" for source in silent),
+        by_location=_side(drafts, "location", method),
+        by_market=_side(drafts, "market", method),
+        method=method,
+    )
+
+
+def counts(activity: str, scope: int, groups: Collection[Group]) -> bool:
+    """Whether a total that counts these groups of activities counts this one."""
+    kind = ACTIVITIES.get(activity)
+    if kind is None:  # booked by a kind that this version no longer knows
+        return scope < 3 or "other_indirect" in groups
+    return group_of(kind, scope) in groups
+
+
+def _side(drafts: Sequence[Draft], name: str, method: Method) -> SideTotals:
+    """The totals with all electricity by location, or by market."""
+    grams = [(draft, side_g(draft, name)) for draft in drafts]
+    return SideTotals(
+        scope_2_g=sum(own for draft, own in grams if draft.scope == 2),
+        compliance_g=sum(own for draft, own in grams if counts(draft.activity, draft.scope, method.compliance)),
+        lifecycle_g=sum(own for draft, own in grams if counts(draft.activity, draft.scope, method.lifecycle)),
     )
 
 

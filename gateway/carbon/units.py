@@ -51,18 +51,26 @@ _ATOMS: dict[str, tuple[Fraction, str]] = {
     "kJ": (Fraction(1, 1_000), "energy"),  # base: MJ
     "MJ": (Fraction(1), "energy"),
     "GJ": (Fraction(1_000), "energy"),
+    "TJ": (Fraction(1_000_000), "energy"),
     "kWh": (Fraction(36, 10), "energy"),
     "MWh": (Fraction(3_600), "energy"),
+    "1e4kWh": (Fraction(36_000), "energy"),  # 万千瓦时
+    "L": (Fraction(1, 1_000), "volume"),
     "m3": (Fraction(1), "volume"),
     "1e4m3": (Fraction(10_000), "volume"),
     "Nm3": (Fraction(1), "normal_volume"),
     "1e4Nm3": (Fraction(10_000), "normal_volume"),
     "m2": (Fraction(1), "area"),
     "piece": (Fraction(1), "piece"),
+    "tkm": (Fraction(1), "freight"),  # a tonne carried one kilometre
+    "1e4tkm": (Fraction(10_000), "freight"),
+    "pkm": (Fraction(1), "travel"),  # a person carried one kilometre
+    "night": (Fraction(1), "night"),
     "10k_cny": (Fraction(1), "money"),  # 万元
     **_masses("CO2", "co2e"),
     **_masses("CO2e", "co2e"),
     **_masses("C", "carbon"),
+    **_masses("CH4", "ch4"),
     **_masses("N2O", "n2o"),
     **_masses("CF4", "cf4"),
     **_masses("C2F6", "c2f6"),

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Engine
 
 from gateway.carbon import ledger
 from gateway.carbon.calendar import ONE_DAY, day_start_ms, day_window_ms, local_day
+from gateway.carbon.choices import findings_of
 from gateway.carbon.emission import draft_of
-from gateway.carbon.factors import FactorBook, MissingFactor, findings_of
-from gateway.carbon.model import Activity, Draft, Finding
+from gateway.carbon.factors import FactorBook
+from gateway.carbon.model import Activity, Draft, Finding, MissingFactor
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource, points_of
 from gateway.store.database import writing

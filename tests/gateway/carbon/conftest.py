@@ -11,8 +11,8 @@ import pytest
 
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.emission import draft_of
-from gateway.carbon.factors import FactorBook, MissingFactor
-from gateway.carbon.model import Activity, Draft
+from gateway.carbon.factors import FactorBook
+from gateway.carbon.model import Activity, Draft, MissingFactor, OwnValue
 from gateway.registry.model import Method
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -20,6 +20,17 @@ ENTERPRISE = "91350500M00000000Y"
 
 MakeActivity = Callable[..., Activity]
 MakeDraft = Callable[..., Draft]
+
+
+def own_numbers(kind: str, unit: str) -> tuple[OwnValue, ...]:
+    """What an amount in this unit needs of a laboratory or supplier where no published value covers it."""
+    activity = ACTIVITIES[kind]
+    if activity.calculation in ("fuel", "energy_only"):
+        return (OwnValue("RHO", "0.84", "kg/L", "test"),) if unit in ("L", "m3") and "Nm3" not in activity.units else ()
+    if activity.series == "heat":
+        return (OwnValue("H", "2691.9", "kJ/kg", "test"),)
+    gas = "CH4" if activity.calculation == "gas_process" else "CO2e"
+    return (OwnValue("EF", "1.5", f"kg{gas}/{unit}", "test"),)
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +65,11 @@ def make_activity() -> MakeActivity:
         return replace(activity, **fields)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def own_of() -> Callable[[str, str], tuple[OwnValue, ...]]:
+    return own_numbers
 
 
 @pytest.fixture(scope="session")
