@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from collectors import strict_yaml
 from collectors.errors import ConfigurationError, Problem
+from gateway.ingest.portion import Portion
 
 # The knowledge shipped beside the packages; the same place in a checkout and in an installed wheel.
 SHIPPED_CONFIG_DIR = Path(__file__).resolve().parent.parent / "config"
@@ -47,6 +48,12 @@ class Settings:
     )
     broker_admin_url: str = _setting(
         "", "TANMAI_BROKER_ADMIN_URL", "administrator of a mosquitto with the dynamic-security plugin, as an mqtt URL"
+    )
+    ingest_share: str = _setting(
+        "", "TANMAI_INGEST_SHARE", "group of ingest processes among which the broker deals out messages ($share/…)"
+    )
+    ingest_shard: str = _setting(
+        "", "TANMAI_INGEST_SHARD", "1/2 = the first of two ingest processes, for a broker without shared subscriptions"
     )
     timeseries: str = _setting(
         "duckdb", "TANMAI_TIMESERIES", "duckdb, or influx://host:8086/?org=…&bucket=…&token=… (version is detected)"
@@ -147,6 +154,7 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
         wrong.append(("TANMAI_TIMESERIES", "must be duckdb or influx://host:8086/?org=…&bucket=…&token=…"))
     if settings.database_url and not settings.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
         wrong.append(("TANMAI_DATABASE_URL", "must begin with sqlite:/// or postgresql+psycopg://"))
+    wrong += _wrong_portion(settings)
     if not settings.config_path.is_dir():
         wrong.append(("TANMAI_CONFIG_DIR", f"{settings.config_path} is not a directory"))
     if settings.rollup_every_s < 1:
@@ -158,6 +166,27 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
     if settings.log_level not in ("debug", "info", "warning", "error"):
         wrong.append(("TANMAI_LOG_LEVEL", "must be debug, info, warning or error"))
     return wrong
+
+
+def _wrong_portion(settings: Settings) -> list[tuple[str, str]]:
+    """Several ingest processes need servers that several may write to."""
+    variable = "TANMAI_INGEST_SHARE" if settings.ingest_share else "TANMAI_INGEST_SHARD"
+    try:
+        portion = Portion.of(settings.ingest_share, settings.ingest_shard)
+    except ValueError as error:
+        return [(variable, str(error))]
+    if portion.is_whole:
+        return []
+    needed = {
+        "TANMAI_MQTT_URL": (urlsplit(settings.mqtt_url).scheme in ("mqtt", "mqtts"), "a broker that all reach"),
+        "TANMAI_TIMESERIES": (settings.timeseries != "duckdb", "influx://…: a DuckDB file belongs to one process"),
+        "TANMAI_DATABASE_URL": (settings.database_url.startswith("postgresql"), "PostgreSQL, shared by all of them"),
+    }
+    return [
+        (variable, f"several ingest processes need {what}: set {name}")
+        for name, (fine, what) in needed.items()
+        if not fine
+    ]
 
 
 def split_address(text: str) -> tuple[str, int]:

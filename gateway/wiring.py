@@ -42,6 +42,7 @@ from gateway.control import write_private
 from gateway.ingest.http_intake import http_intake
 from gateway.ingest.intake import Intake
 from gateway.ingest.mqtt_listener import MqttListener
+from gateway.ingest.portion import Portion
 from gateway.ingest.stats import IngestStats
 from gateway.operations import OPERATIONS
 from gateway.parts import HealthCheck, Operation, Parts
@@ -126,7 +127,8 @@ class House:
     def start_listener(self, address: BrokerAddress, started: contextlib.ExitStack) -> None:
         """Listen at the broker; a broker that is away is waited for in the background."""
         client_id = f"tanmai-gateway-{socket.gethostname()}-{sha256_of(str(self.settings.data_path))[:8]}"
-        listener = MqttListener(self.intake, address, self.ingest_stats, client_id=client_id)
+        portion = Portion.of(self.settings.ingest_share, self.settings.ingest_shard)
+        listener = MqttListener(self.intake, address, self.ingest_stats, client_id=client_id, portion=portion)
         listener.start()
         started.callback(listener.stop)
         self.listener = listener

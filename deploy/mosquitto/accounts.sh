@@ -39,9 +39,11 @@ done
 
 ctrl createRole gateway
 ctrl addRoleACL gateway subscribePattern 'tanmai/v1/#' allow
+ctrl addRoleACL gateway subscribePattern '$share/+/tanmai/v1/#' allow
 ctrl addRoleACL gateway publishClientReceive 'tanmai/v1/#' allow
 ctrl addRoleACL gateway publishClientSend 'tanmai/v1/+/+/receipts' allow
 ctrl addRoleACL gateway publishClientSend 'tanmai/v1/+/+/config' allow
+ctrl addRoleACL gateway publishClientSend 'tanmai/v1/-/+/probe' allow
 ctrl createClient "$BROKER_USER" -p "$BROKER_PASSWORD"
 ctrl addClientRole "$BROKER_USER" gateway
 

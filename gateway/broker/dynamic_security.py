@@ -15,6 +15,7 @@ import json
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -50,8 +51,10 @@ class DynamicSecurity:
         self._put(agent_account(enterprise, agent, ""), password)
 
     def put_gateway(self, username: str, password: str) -> None:
-        """Let a gateway in."""
-        self._put(gateway_account("", username), password)
+        """Let a gateway in, alone or as a member of a group that shares its subscriptions."""
+        account = gateway_account("", username)
+        shared = tuple(f"$share/+/{topic}" for topic in account.subscribe)  # the plugin compares the filter as it came
+        self._put(replace(account, subscribe=(*account.subscribe, *shared)), password)
 
     def remove(self, username: str) -> None:
         """Shut an account out; its connection ends at once."""

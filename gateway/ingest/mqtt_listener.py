@@ -12,6 +12,8 @@ What stays true:
 - A watchdog looks at the thread every WATCH_S: if it is dead, or has not come round for `stall_s`, another takes its
   place. The broker then drops the old connection, since the client id is the same.
 - `stop` commits and acknowledges what was read, within its time limit.
+- As a member of a group (`portion`) we count as connected once a shared message of our own came back: a broker that
+  knows no shared subscriptions takes them without a word and never delivers anything.
 
 Limits: MQTT 3.1.1, QoS 1. MAX_RECEIPTS receipts on their way; beyond, a receipt is dropped and counted (the agent sends
 the batch again and is told `duplicate`). Set the broker's `max_inflight_messages` to 1000 or more: it is the size of
@@ -36,6 +38,7 @@ from collectors.wire import encode_receipt, stamped
 from gateway.broker.address import BrokerAddress
 from gateway.ingest.intake import Arrival, Intake
 from gateway.ingest.pending import Committed, Message, Pending
+from gateway.ingest.portion import WHOLE, Portion
 from gateway.ingest.stats import IngestStats
 
 KEEPALIVE_S = 60
@@ -49,7 +52,6 @@ MAX_RECEIPTS = 10_000
 
 # Last level of the topic -> the form of its messages.
 FORMS: dict[str, Literal["batch", "telemetry"]] = {"readings": "batch", "telemetry": "telemetry", "status": "batch"}
-SUBSCRIPTIONS = [(f"tanmai/v1/+/+/{kind}", 1) for kind in FORMS]
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +72,7 @@ class MqttListener:
         stats: IngestStats,
         *,
         client_id: str = "tanmai-gateway",
+        portion: Portion = WHOLE,
         stall_s: float = STALL_S,
         now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
@@ -78,6 +81,7 @@ class MqttListener:
         self._stats = stats
         # NATS takes no dots and blanks in a client id, and a host's name may stand in it.
         self._client_id = re.sub(r"[^0-9A-Za-z_-]", "-", client_id)
+        self._portion = portion
         self._stall_s = stall_s
         self._now_ms = now_ms
         self._stop = threading.Event()
@@ -111,7 +115,7 @@ class MqttListener:
             self._link.stop(timeout_s)
 
     def _new_link(self) -> _Link:
-        link = _Link(self._intake, self._address, self._stats, self._client_id, self._now_ms)
+        link = _Link(self._intake, self._address, self._stats, self._client_id, self._portion, self._now_ms)
         link.start()
         return link
 
@@ -135,12 +139,15 @@ class _Link(threading.Thread):
         address: BrokerAddress,
         stats: IngestStats,
         client_id: str,
+        portion: Portion,
         now_ms: Callable[[], int],
     ) -> None:
         super().__init__(name="mqtt-ingest", daemon=True)
         self._address = address
         self._stats = stats
         self._client_id = client_id
+        self._portion = portion
+        self._probe = f"tanmai/v1/-/{client_id}/probe"
         self._now_ms = now_ms
         self._pending = Pending(intake, stats)
         self._ending = threading.Event()
@@ -281,17 +288,30 @@ class _Link(threading.Thread):
         if code.is_failure:
             self._refusal = f"{self._address!r} refuses us ({code}): check the user and password of TANMAI_MQTT_URL"
             return
-        client.subscribe(SUBSCRIPTIONS)
+        filters = self._portion.filters(tuple(FORMS))
+        if self._portion.group:
+            client.unsubscribe(self._portion.stale_filters(tuple(FORMS)))
+            filters.append(f"$share/{self._client_id}/{self._probe}")
+        client.subscribe([(one, 1) for one in filters])
 
     def _on_subscribe(
         self, client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any
     ) -> None:
         if any(code.is_failure for code in codes):
-            self._refusal = "the broker does not let us read tanmai/v1/#: give the gateway's user that right"
+            wanted = "tanmai/v1/#" + (" and $share/+/tanmai/v1/#" if self._portion.group else "")
+            self._refusal = f"the broker does not let us read {wanted}: give the gateway's user that right"
             client.disconnect()
             return
         self._attempt = 0
         self._stats.connections.inc()
+        if self._portion.group:
+            why = "if it stays so the broker knows no shared subscriptions: use TANMAI_INGEST_SHARD"
+            self.state = ListenerState(False, f"{self._address!r} has not sent us a shared message yet; {why}")
+            client.publish(self._probe, b"", qos=1)
+        else:
+            self._connected()
+
+    def _connected(self) -> None:
         self.state = ListenerState(True, f"connected to {self._address!r}")
         log.info("ingest.mqtt_connected", broker=repr(self._address))
 
@@ -301,7 +321,9 @@ class _Link(threading.Thread):
     def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         self._progress += 1
         read = _read(message)
-        if read is None:
+        if read is None or not self._portion.takes(read.arrival.enterprise):
+            if read is None and message.topic == self._probe and not self.state.connected:
+                self._connected()
             client.ack(message.mid, message.qos)
             return
         self._pending.add(read)

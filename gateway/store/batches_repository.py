@@ -1,7 +1,7 @@
 """What is remembered of every batch, so that one that comes again gets the same answer.
 
 What stays true: a row is written once, in one transaction with what was set aside of it; a batch that is known already
-stays as it was first answered. Of several processes that record the same batch at once, one writes; the others are told.
+stays as it was first answered. Of several processes that record a batch at once one writes, and the others are told.
 Limits: rows grow with every batch; `forget_before` is for housekeeping. A forgotten batch that comes again is stored
 again, which changes nothing: the last of equal readings is the one that is read.
 """
