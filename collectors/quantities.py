@@ -85,6 +85,8 @@ _ALL = (
     _counter("heat_energy", "GJ", "heat delivered to the plant"),
     _gauge("heat_flow", "GJ/h", "heat flow into the plant", "GJ"),
     _counter("fuel_mass_total", "t", "fuel mass as counted by a belt scale or flow meter"),
+    _counter("fuel_volume", "m3", "volume of a liquid fuel"),
+    _gauge("fuel_flow", "m3/h", "volume flow of a liquid fuel", "m3"),
     _delta("fuel_mass", "t", "fuel mass of one weighing"),
     _delta("product_mass", "t", "product mass of one weighing"),
     _delta("pulse_energy", "kWh", "energy of the pulses since the previous reading"),

@@ -37,7 +37,10 @@ from gateway.broker.embedded import EmbeddedBroker
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.calendar import check_zone
 from gateway.carbon.factors import FactorBook
+from gateway.carbon.methods import MethodFile, load_methods
+from gateway.carbon.own_values import problem_of
 from gateway.carbon.policy import Policy, load_policies
+from gateway.carbon.steam import SteamTable
 from gateway.control import write_private
 from gateway.ingest.http_intake import http_intake
 from gateway.ingest.intake import Intake
@@ -52,6 +55,7 @@ from gateway.registry.repository import RegistryRepository
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.changed_rules import ChangedRules
 from gateway.scheduler.daily_roots import DailyRoots
+from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.entries_stage import EntriesStage
 from gateway.scheduler.jobs import JobContext
 from gateway.scheduler.pipeline import Pipeline
@@ -241,7 +245,7 @@ class Operations:
 
 def build(settings: Settings) -> House:
     """Put a gateway together; raises ConfigurationError for what is wrong, StoreError for a store that is not there."""
-    profiles, factors, policies = _knowledge(settings)
+    profiles, factors, policies, methods = _knowledge(settings)
     _make_data_directory(settings)
     with contextlib.ExitStack() as opened:  # what was opened is closed again if a later step fails
         engine = open_database(settings.relational_url)
@@ -254,7 +258,7 @@ def build(settings: Settings) -> House:
             engine=engine,
         )
         opened.callback(timeseries.close)
-        house = _house(settings, engine, timeseries, repository, profiles, factors, policies)
+        house = _house(settings, engine, timeseries, repository, profiles, factors, policies, methods)
         opened.pop_all()
     return house
 
@@ -267,8 +271,10 @@ def _house(
     profiles: Mapping[str, MeterProfile],
     factors: FactorBook,
     policies: Mapping[str, Policy],
+    methods: Mapping[str, MethodFile],
 ) -> House:
     signer = Signer.of(settings.data_path)
+    derived = DerivedStage(timeseries, SteamTable.load(settings.config_path))
     metrics = CollectorRegistry()
     return House(
         settings=settings,
@@ -284,19 +290,27 @@ def _house(
             fuel_sets=factors.fuel_sets,
             factors=factors.factors.keys(),
             zone_problem=check_zone,
+            methods={name: file.method for name, file in methods.items()},
+            own_value_problem=problem_of,
+            limits=_limit_units(policies),
         ),
         factors=factors,
         access=Access(TokenRepository(engine), password_hash),
         reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles),
-        pipeline=_pipeline(settings, engine, timeseries, repository, factors, policies, signer),
+        pipeline=_pipeline(settings, engine, timeseries, repository, factors, policies, signer, derived),
         roots=DailyRoots(engine, signer),
-        verifier=Verifier(engine, timeseries, signer),
+        verifier=Verifier(engine, timeseries, signer, derived),
         signer=signer,
         set_aside=SetAsideRepository(engine),
         intake=Intake(timeseries, repository.snapshot, BatchesRepository(engine), AgentStatusRepository(engine)),
         ingest_stats=IngestStats(metrics),
         metrics=metrics,
     )
+
+
+def _limit_units(policies: Mapping[str, Policy]) -> dict[str, str]:
+    """Every row of the energy-limit files; each policy holds all of them."""
+    return {limit.id: limit.unit for policy in policies.values() for limit in policy.limits.values()}
 
 
 def _pipeline(
@@ -307,8 +321,9 @@ def _pipeline(
     factors: FactorBook,
     policies: Mapping[str, Policy],
     signer: Signer,
+    derived: DerivedStage,
 ) -> Pipeline:
-    usage = UsageStage(engine, timeseries)
+    usage = UsageStage(engine, timeseries, derived)
     activities = ActivitySource(RecordsRepository(engine), SeriesSource(timeseries, timeseries.usage))
     return Pipeline(
         engine=engine,
@@ -322,8 +337,10 @@ def _pipeline(
     )
 
 
-def _knowledge(settings: Settings) -> tuple[dict[str, MeterProfile], FactorBook, dict[str, Policy]]:
-    """Profiles, factors and policies; ConfigurationError with the problems of all of them."""
+def _knowledge(
+    settings: Settings,
+) -> tuple[dict[str, MeterProfile], FactorBook, dict[str, Policy], dict[str, MethodFile]]:
+    """Profiles, factors, policies and methods; ConfigurationError with the problems of all of them."""
     problems: list[Problem] = []
     loaded: list[Any] = []
     for load in (
@@ -338,7 +355,8 @@ def _knowledge(settings: Settings) -> tuple[dict[str, MeterProfile], FactorBook,
     if problems:
         raise ConfigurationError(problems)
     profiles, factors, policies = loaded
-    return profiles, factors, policies
+    methods = load_methods(settings.config_path, factors.fuel_sets, factors.gwp_sets)
+    return profiles, factors, policies, methods
 
 
 def _make_data_directory(settings: Settings) -> None:

@@ -34,10 +34,14 @@ class PointRule:
     changes: tuple[MeterChange, ...] = ()  # by time
 
 
-def rule_of(enterprise: Enterprise, point: Point) -> PointRule | None:
-    """The rule of a registered point; None where its quantity gives no usage (a voltage, a temperature)."""
+def rule_of(enterprise: Enterprise, point: Point, *, is_condition: bool = False) -> PointRule | None:
+    """The rule of a registered point; None where its quantity gives no usage (a voltage, a temperature).
+
+    A gauge that a derived point needs as a condition is integrated all the same: its integral is its hourly mean.
+    """
     quantity = QUANTITIES[point.quantity]
-    if quantity.usage_unit is None:
+    unit = quantity.usage_unit or (f"{quantity.unit}·h" if is_condition else None)
+    if unit is None:
         return None
     changes = (
         MeterChange(change.at_ms, change.final[point.id], change.initial[point.id])
@@ -47,7 +51,7 @@ def rule_of(enterprise: Enterprise, point: Point) -> PointRule | None:
     return PointRule(
         enterprise=enterprise.id,
         subject=f"{point.device}.{point.id}",
-        unit=quantity.usage_unit,
+        unit=unit,
         kind=quantity.kind,
         limits=Limits(point.rated_per_hour, RESOLUTION, (point.modulus,) if point.modulus else ()),
         gap_max_ms=point.gap_max_s * 1000,

@@ -9,20 +9,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 from collectors.errors import Problem
 from collectors.quantities import QUANTITIES
 from collectors.seals import PublicKey
+from gateway.registry.account_checks import (
+    energy_only_is_measured_elsewhere,
+    method_exists,
+    own_values_are_plausible,
+    own_values_do_not_overlap,
+)
 from gateway.registry.credit_code import problem_of
+from gateway.registry.derived_checks import balance_problems, derived_points, derived_problems
 from gateway.registry.feeds import feed_of
-from gateway.registry.file_shape import DeviceShape, FeedShape, ReplacementShape, SourceShape
+from gateway.registry.file_shape import DeviceShape, FeedShape, ProductShape, ReplacementShape, SourceShape
 from gateway.registry.knowledge import Knowledge
-from gateway.registry.model import Point
+from gateway.registry.model import DERIVED, Point
 from gateway.registry.place import Place
 from gateway.registry.points import points_of
 
 # Ids become parts of MQTT topics and of names such as device.point: no "/", "+", "#", "." or space, no leading "-".
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+_PLAIN = "an id is up to 64 letters, digits, - and _, and begins with none of those signs"
 _INDUSTRY = re.compile(r"[A-T][0-9]{2,4}\Z")  # GB/T 4754-2017: section letter, then division, group or class
 MAX_UNIT = 16  # characters, as in the tables of the store
 
@@ -93,13 +103,6 @@ def policy_exists(enterprise: Place, world: World) -> Problems:
         yield enterprise.at("rating_policy").problem(f"unknown rating policy {policy}; known are {known}")
 
 
-def fuel_set_exists(enterprise: Place, world: World) -> Problems:
-    fuel_set = enterprise.at("method").text("fuel_set")
-    if fuel_set is not None and fuel_set not in world.knowledge.fuel_sets:
-        known = ", ".join(sorted(world.knowledge.fuel_sets))
-        yield enterprise.at("method", "fuel_set").problem(f"unknown fuel set {fuel_set}; known are {known}")
-
-
 def own_factors_exist(enterprise: Place, world: World) -> Problems:
     for place in enterprise.items("sources"):
         factor = place.text("factor")
@@ -108,11 +111,14 @@ def own_factors_exist(enterprise: Place, world: World) -> Problems:
 
 
 def ids_are_plain_and_single(enterprise: Place, world: World) -> Problems:
-    for key in ("agents", "devices", "sources", "products"):
+    for key in ("agents", "devices", "sources", "products", "derived", "balances"):
         places = enterprise.items(key)
         for place in places:
             yield from _plain_id(place)
         yield from repeated(places)
+    for device in enterprise.items("devices"):
+        if device.text("id") == DERIVED:
+            yield device.at("id").problem(f"{DERIVED} is what derived points are named by: give the device another id")
     for device in enterprise.items("devices"):
         points = [point for point in device.items("points") if point.text("id") is not None]
         for point in points:
@@ -187,6 +193,22 @@ def sources_are_fed(enterprise: Place, world: World) -> Problems:
         yield from _units_fit(place, source, units, world)
 
 
+def derived_points_work_out(enterprise: Place, world: World) -> Problems:
+    for place in enterprise.items("derived"):
+        for key in ("shares", "by"):
+            for part in place.at(key).value(dict[str, Any]) or {}:
+                if not _ID.match(part):
+                    yield place.at(key, part).problem(f"{part!r}: {_PLAIN}")
+    yield from derived_problems(enterprise, _measured(enterprise, world))
+
+
+def balances_work_out(enterprise: Place, world: World) -> Problems:
+    yield from balance_problems(enterprise, _measured(enterprise, world))
+    within = enterprise.at("reconcile_within").value(Decimal)
+    if within is not None and not 0 <= within < 1:
+        yield enterprise.at("reconcile_within").problem("is a share of what was metered: 0 to below 1, such as 0.02")
+
+
 def evidence_covers_days(enterprise: Place, world: World) -> Problems:
     for place in enterprise.items("sources"):
         source = place.value(SourceShape)
@@ -202,8 +224,20 @@ def units_are_short(enterprise: Place, world: World) -> Problems:
             yield place.at("unit").problem(f"must have 1 to {MAX_UNIT} characters")
 
 
+def limits_fit_products(enterprise: Place, world: World) -> Problems:
+    limits = world.knowledge.limits
+    for place in enterprise.items("products"):
+        product = place.value(ProductShape)
+        for index, limit in enumerate(product.limits if product else ()):
+            at = place.at("limits", index)
+            if limit not in limits:
+                yield at.problem(f"{limit} is no limit in config/benchmarks; each row there has an id")
+            elif product is not None and limits[limit].partition("/")[2] != product.unit:
+                yield at.problem(f"{limit} is given in {limits[limit]}, but this product is counted in {product.unit}")
+
+
 def replacements_are_exact(enterprise: Place, world: World) -> Problems:
-    points = _points(enterprise, world)
+    points = _measured(enterprise, world)
     for place in enterprise.items("replacements"):
         replacement = place.value(ReplacementShape)
         if replacement is None:
@@ -235,12 +269,18 @@ ENTERPRISE_CHECKS: tuple[Check, ...] = (
     industry_is_a_code,
     park_exists,
     policy_exists,
-    fuel_set_exists,
+    method_exists,
+    own_values_are_plausible,
+    own_values_do_not_overlap,
+    energy_only_is_measured_elsewhere,
     own_factors_exist,
     ids_are_plain_and_single,
     agent_keys_are_keys_of_one_agent,
     signatures_can_be_required,
     devices_have_points,
+    derived_points_work_out,
+    balances_work_out,
+    limits_fit_products,
     sources_are_fed,
     evidence_covers_days,
     units_are_short,
@@ -265,14 +305,18 @@ def repeated(places: list[Place]) -> Problems:
 def _plain_id(place: Place) -> Problems:
     own = place.text("id")
     if own is not None and not _ID.match(own):
-        yield place.at("id").problem(
-            f"{own!r}: an id is up to 64 letters, digits, - and _, and begins with none of those signs"
-        )
+        yield place.at("id").problem(f"{own!r}: {_PLAIN}")
 
 
-def _points(enterprise: Place, world: World) -> dict[str, dict[str, Point] | None]:
+def _points(enterprise: Place, world: World) -> dict[str, Mapping[str, Point] | None]:
+    """Measured points by device, and the derived ones as if `derived` were one."""
+    measured = _measured(enterprise, world)
+    return {**measured, DERIVED: derived_points(enterprise, measured)}
+
+
+def _measured(enterprise: Place, world: World) -> dict[str, Mapping[str, Point] | None]:
     """device -> its points by id; None where the device is broken, so that nothing is said about its points."""
-    found: dict[str, dict[str, Point] | None] = {}
+    found: dict[str, Mapping[str, Point] | None] = {}
     for place in enterprise.items("devices"):
         own = place.text("id")
         if own is None:
@@ -286,7 +330,7 @@ def _points(enterprise: Place, world: World) -> dict[str, dict[str, Point] | Non
     return found
 
 
-def _unit_of(written: str | FeedShape, points: Mapping[str, dict[str, Point] | None]) -> tuple[str | None, str]:
+def _unit_of(written: str | FeedShape, points: Mapping[str, Mapping[str, Point] | None]) -> tuple[str | None, str]:
     """The unit in which a feed's usage comes, if that is known, and what is wrong with the feed, or ""."""
     try:
         feed = feed_of(written)

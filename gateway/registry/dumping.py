@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from collectors.clock import from_ms
+from gateway.registry.derived import written_balance, written_derived
 from gateway.registry.feeds import written_form
 from gateway.registry.file_shape import DeviceShape
 from gateway.registry.knowledge import Knowledge, KnownProfile
@@ -20,17 +21,21 @@ from gateway.registry.model import (
     GAP_MAX_S,
     Agent,
     AgentKey,
+    DatedValue,
     Device,
     Enterprise,
+    Method,
     Name,
     Park,
     Point,
+    Product,
     Registry,
     Replacement,
     Source,
 )
 from gateway.registry.points import points_of
 
+FOOTPRINT = "footprint"  # the quantity of a value under `footprints`; all others stand under `analyses`
 WIDTH = 140  # columns before a line is broken
 
 
@@ -69,21 +74,33 @@ def _park(park: Park) -> dict[str, Any]:
 
 
 def _enterprise(enterprise: Enterprise, knowledge: Knowledge) -> dict[str, Any]:
-    method = enterprise.method
     return _given(
         id=enterprise.id,
         name=_name(enterprise.name),
         park=enterprise.park,
         industry=enterprise.industry,
-        method={"electricity": method.electricity, "fuel_set": method.fuel_set, "gwp": method.gwp},
+        method=_method(enterprise.method, knowledge),
         rating_policy=enterprise.rating_policy,
         consents=list(enterprise.consents),
         agents=[_agent(agent) for agent in enterprise.agents],
         require_signed_batches=enterprise.require_signed_batches,
         devices=[_device(device, knowledge) for device in enterprise.devices],
         sources=[_source(source) for source in enterprise.sources],
-        products=[_given(id=own.id, unit=own.unit, name=_name(own.name)) for own in enterprise.products],
+        products=[_product(product) for product in enterprise.products],
         replacements=[_replacement(replacement) for replacement in enterprise.replacements],
+        derived=[written_derived(derived) for derived in enterprise.derived],
+        balances=[written_balance(balance) for balance in enterprise.balances],
+        reconcile_within=None if enterprise.reconcile_within == "0.02" else Decimal(enterprise.reconcile_within),
+    )
+
+
+def _product(product: Product) -> dict[str, Any]:
+    return _given(
+        id=product.id,
+        unit=product.unit,
+        name=_name(product.name),
+        limits=list(product.limits),
+        traits={trait: Decimal(value) for trait, value in product.traits.items()},
     )
 
 
@@ -95,6 +112,20 @@ def _agent_key(key: AgentKey) -> str | dict[str, Any]:
     if key.valid_until_ms is None:
         return key.key
     return {"key": key.key, "valid_until": from_ms(key.valid_until_ms).isoformat()}
+
+
+def _method(method: Method, knowledge: Knowledge) -> str | dict[str, Any]:
+    """The file's name while the file still says the same, else written out."""
+    if method.id and knowledge.methods.get(method.id) == method:
+        return method.id
+    usual = Method()
+    always = {"electricity": method.electricity, "fuel_set": method.fuel_set, "gwp": method.gwp}
+    rest = {key: getattr(method, key) for key in ("market", "booked", "compliance", "lifecycle")}
+    return always | {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in rest.items()
+        if value != getattr(usual, key)
+    }
 
 
 def _device(device: Device, knowledge: Knowledge) -> dict[str, Any]:
@@ -154,8 +185,22 @@ def _source(source: Source) -> dict[str, Any]:
             }
             for paper in source.evidence
         ],
+        analyses=[
+            {"quantity": own.quantity} | _own_value(own) for own in source.own_values if own.quantity != FOOTPRINT
+        ],
+        footprints=[_own_value(own) for own in source.own_values if own.quantity == FOOTPRINT],
         name=_name(source.name),
     )
+
+
+def _own_value(own: DatedValue) -> dict[str, Any]:
+    return {
+        "value": Decimal(own.value),
+        "unit": own.unit,
+        "valid_from": date.fromisoformat(own.valid_from),
+        "valid_to": date.fromisoformat(own.valid_to),
+        "document": own.document,
+    }
 
 
 def _replacement(replacement: Replacement) -> dict[str, Any]:

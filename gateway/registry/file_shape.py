@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from gateway.registry.model import GAP_MAX_S, Name
+from gateway.registry.model import COMPLIANCE_GROUPS, GAP_MAX_S, GROUPS, Group, Name
 
 Stage = Literal["raw_material", "production", "distribution", "use", "end_of_life"]  # model.STAGES; a test compares
 
@@ -43,9 +43,15 @@ class ParkShape:
 
 @dataclass(frozen=True)
 class MethodShape:
+    """A method written out; a name in its place is a file in config/methods."""
+
     electricity: Literal["national", "provincial"] = "national"
     fuel_set: str = "gbt32151-34-2024"
     gwp: Literal["ar5", "ar6"] = "ar5"
+    market: Literal["", "national", "provincial", "national_without_traded_nonfossil"] = ""
+    booked: Literal["location", "market"] = "market"
+    compliance: tuple[Group, ...] = COMPLIANCE_GROUPS
+    lifecycle: tuple[Group, ...] = GROUPS
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,29 @@ class EvidenceShape:
 
 
 @dataclass(frozen=True)
+class AnalysisShape:
+    """What the plant's own laboratory found, for some days."""
+
+    quantity: str  # heat_value, carbon_content, density …
+    value: Decimal
+    unit: str
+    valid_from: date  # inclusive
+    valid_to: date  # exclusive
+    document: str
+
+
+@dataclass(frozen=True)
+class FootprintShape:
+    """What a supplier declares, for some days."""
+
+    value: Decimal
+    unit: str
+    valid_from: date  # inclusive
+    valid_to: date  # exclusive
+    document: str
+
+
+@dataclass(frozen=True)
 class SourceShape:
     id: str
     activity: str
@@ -105,6 +134,8 @@ class SourceShape:
     category: Literal[1, 2, 3, 4, 5, 6] | None = None
     factor: str | None = None
     evidence: tuple[EvidenceShape, ...] = ()
+    analyses: tuple[AnalysisShape, ...] = ()
+    footprints: tuple[FootprintShape, ...] = ()
     name: Name | None = None
 
 
@@ -113,6 +144,8 @@ class ProductShape:
     id: str
     unit: str
     name: Name | None = None
+    limits: tuple[str, ...] = ()
+    traits: dict[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,12 +157,46 @@ class ReplacementShape:
 
 
 @dataclass(frozen=True)
+class DerivedShape:
+    """One formula, and the keys that go with it; `gateway.registry.formulas` says which."""
+
+    id: str
+    sum: tuple[str | FeedShape, ...] | None = None
+    first_of: tuple[str, ...] | None = None
+    split: str | None = None
+    mass_of: str | None = None
+    normal_volume_of: str | None = None
+    steam_heat_of: str | None = None
+    co2_mass_of: str | None = None
+    shares: dict[str, Decimal] | None = None  # of a split: part -> share
+    by: dict[str, str] | None = None  # of a split: part -> the sub-meter that says its share
+    pressure: str | None = None
+    pressure_kpa: Decimal | None = None
+    temperature: str | None = None
+    temperature_degc: Decimal | None = None
+    concentration: str | None = None
+    density_t_per_m3: Decimal | None = None
+    compressibility: Decimal | None = None
+    less_kj_per_kg: Decimal | None = None
+    name: Name | None = None
+
+
+@dataclass(frozen=True)
+class BalanceShape:
+    id: str
+    parent: str
+    children: tuple[str | FeedShape, ...]
+    tolerance: Decimal
+    name: Name | None = None
+
+
+@dataclass(frozen=True)
 class EnterpriseShape:
     id: str
     name: Name
     park: str
     industry: str
-    method: MethodShape = MethodShape()
+    method: str | MethodShape = MethodShape()
     rating_policy: str = "four-colour-demo"
     consents: tuple[str, ...] = ()
     agents: tuple[AgentShape, ...] = ()
@@ -138,4 +205,7 @@ class EnterpriseShape:
     sources: tuple[SourceShape, ...] = ()
     products: tuple[ProductShape, ...] = ()
     replacements: tuple[ReplacementShape, ...] = ()
+    derived: tuple[DerivedShape, ...] = ()
+    balances: tuple[BalanceShape, ...] = ()
+    reconcile_within: Decimal = Decimal("0.02")
     retired: bool = False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from gateway.registry.model import Method
 
 
 class KnownProfile(Protocol):
@@ -41,3 +43,7 @@ class Knowledge:
     fuel_sets: Collection[str]
     factors: Collection[str]  # ids that a source may name in place of its activity's own choice
     zone_problem: Callable[[str], str | None]  # why a time zone cannot be accounted in; None if it can
+    methods: Mapping[str, Method] = field(default_factory=dict)  # by the name of their file
+    # (activity, quantity, value, unit) -> why a laboratory's or supplier's number cannot be one; None if it can
+    own_value_problem: Callable[[str, str, str, str], str | None] = lambda *_: None
+    limits: Mapping[str, str] = field(default_factory=dict)  # id of a limit level -> its unit, such as kgce/t

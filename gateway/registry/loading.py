@@ -8,20 +8,25 @@ statements are kept.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from collectors.clock import to_ms
 from collectors.errors import ConfigurationError, Problem
 from collectors.strict_yaml import build, parse
 from gateway.registry.checks import ENTERPRISE_CHECKS, PARK_CHECKS, Check, World, repeated
+from gateway.registry.derived import balance_of, derived_of, names_of
 from gateway.registry.feeds import feed_of
 from gateway.registry.file_shape import (
     AgentShape,
+    AnalysisShape,
     DeviceShape,
     EnterpriseShape,
     FileShape,
+    FootprintShape,
+    MethodShape,
     ParkShape,
+    ProductShape,
     ReplacementShape,
     RetiredShape,
     SourceShape,
@@ -30,6 +35,7 @@ from gateway.registry.knowledge import Knowledge
 from gateway.registry.model import (
     Agent,
     AgentKey,
+    DatedValue,
     Device,
     Enterprise,
     Evidence,
@@ -114,21 +120,30 @@ def _park(shape: ParkShape) -> Park:
     return Park(shape.id, shape.name, shape.region, shape.timezone, shape.area_km2)
 
 
+def _product(shape: ProductShape) -> Product:
+    traits = {trait: f"{value.normalize():f}" for trait, value in sorted(shape.traits.items())}
+    return Product(shape.id, shape.unit, shape.name, shape.limits, traits)
+
+
 def _enterprise(shape: EnterpriseShape, knowledge: Knowledge) -> Enterprise:
+    devices = tuple(_device(device, knowledge) for device in shape.devices)
     return Enterprise(
         id=shape.id,
         name=shape.name,
         park=shape.park,
         industry=shape.industry,
-        method=Method(shape.method.electricity, shape.method.fuel_set, shape.method.gwp),
+        method=_method(shape.method, knowledge),
         rating_policy=shape.rating_policy,
         consents=shape.consents,
         agents=tuple(_agent(agent) for agent in shape.agents),
         require_signed_batches=shape.require_signed_batches,
-        devices=tuple(_device(device, knowledge) for device in shape.devices),
+        devices=devices,
         sources=tuple(_source(source, knowledge) for source in shape.sources),
-        products=tuple(Product(product.id, product.unit, product.name) for product in shape.products),
+        products=tuple(_product(product) for product in shape.products),
         replacements=tuple(_replacement(replacement) for replacement in shape.replacements),
+        derived=derived_of(shape.derived, names_of(point for device in devices for point in device.points)),
+        balances=tuple(balance_of(balance) for balance in shape.balances),
+        reconcile_within=f"{shape.reconcile_within.normalize():f}",
     )
 
 
@@ -140,6 +155,12 @@ def _agent(shape: AgentShape) -> Agent:
         else:
             keys.append(AgentKey(one.key, None if one.valid_until is None else to_ms(one.valid_until)))
     return Agent(shape.id, tuple(keys))
+
+
+def _method(shape: str | MethodShape, knowledge: Knowledge) -> Method:
+    if isinstance(shape, str):
+        return knowledge.methods[shape]
+    return Method(**{key.name: getattr(shape, key.name) for key in fields(shape)})
 
 
 def _device(shape: DeviceShape, knowledge: Knowledge) -> Device:
@@ -164,7 +185,16 @@ def _source(shape: SourceShape, knowledge: Knowledge) -> Source:
         ),
         factor=shape.factor,
         name=shape.name,
+        own_values=(
+            *(_own_value(one.quantity, one) for one in shape.analyses),
+            *(_own_value("footprint", one) for one in shape.footprints),
+        ),
     )
+
+
+def _own_value(quantity: str, shape: AnalysisShape | FootprintShape) -> DatedValue:
+    days = shape.valid_from.isoformat(), shape.valid_to.isoformat()
+    return DatedValue(quantity, f"{shape.value:f}", shape.unit, *days, shape.document)
 
 
 def _replacement(shape: ReplacementShape) -> Replacement:

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from gateway.store.timeseries import PointRef
 
+DERIVED = "derived"  # what stands in a derived point's name where a measured one has its device: derived.own-use
 STAGES = ("raw_material", "production", "distribution", "use", "end_of_life")
+# What belongs together in a total; gateway.carbon.activities.group_of says which group a source is in.
+Group = Literal["direct", "purchased_energy", "exported_energy", "fixed_carbon", "other_indirect"]
+GROUPS: tuple[Group, ...] = ("direct", "purchased_energy", "exported_energy", "fixed_carbon", "other_indirect")
+COMPLIANCE_GROUPS: tuple[Group, ...] = GROUPS[:4]  # GB/T 32150 family: direct + purchased - exported - fixed
 GAP_MAX_S = 900  # unless a point says otherwise
 
 
@@ -36,9 +42,14 @@ class Park:
 class Method:
     """Which factor series an account uses; series are never mixed inside one account."""
 
-    electricity: str = "national"  # national | provincial
+    electricity: str = "national"  # by location: national | provincial
     fuel_set: str = "gbt32151-34-2024"
     gwp: str = "ar5"
+    id: str = ""  # the file in config/methods that this is; "" = written out in the registry
+    market: str = ""  # by market, for electricity that no contract covers; "" = as by location
+    booked: Literal["location", "market"] = "market"  # which of the two figures goes into the totals
+    compliance: tuple[Group, ...] = COMPLIANCE_GROUPS  # groups of activities that the compliance total counts
+    lifecycle: tuple[Group, ...] = GROUPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,44 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """A point that a derived point is computed from, and what it is in the formula."""
+
+    role: str  # a role of its formula, see gateway.registry.formulas
+    device: str  # `derived` for another derived point
+    point: str
+    share: str = "1"  # signed decimal; other than 1 only in sums
+
+    @property
+    def name(self) -> str:
+        return f"{self.device}.{self.point}"
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Points that no instrument shows: computed hour by hour from the usage of others."""
+
+    id: str
+    formula: str  # a key of gateway.registry.formulas.FORMULAS
+    inputs: tuple[Input, ...]
+    points: tuple[Point, ...]  # one, named as this; of a split one per part
+    shares: tuple[str, ...] = ()  # of a split with fixed shares: one decimal per part, together 1
+    constants: dict[str, str] = field(default_factory=dict)  # key of the file -> decimal, such as pressure_kpa
+    name: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A parent meter whose usage must be that of its children, day by day."""
+
+    id: str
+    parent: Feed
+    children: tuple[Feed, ...]
+    tolerance: str  # share of the parent's usage, decimal
+    name: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """An emission source of an enterprise."""
 
@@ -101,6 +150,19 @@ class Source:
     evidence: tuple[Evidence, ...] = ()  # for green power and self-used PV: zero only with evidence
     factor: str | None = None  # factor id that overrides the activity's own choice
     name: Name | None = None
+    own_values: tuple[DatedValue, ...] = ()  # of a laboratory or a supplier: they come before defaults
+
+
+@dataclass(frozen=True, slots=True)
+class DatedValue:
+    """A number that was measured or declared for some days."""
+
+    quantity: str  # key of gateway.carbon.own_values.QUANTITIES: heat_value, density, footprint …
+    value: str  # decimal text
+    unit: str
+    valid_from: str  # ISO date, inclusive
+    valid_to: str  # ISO date, exclusive
+    document: str  # laboratory report, supplier's statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +180,8 @@ class Product:
     id: str
     unit: str
     name: Name | None = None
+    limits: tuple[str, ...] = ()  # rows of config/benchmarks that a standard judges this product by
+    traits: dict[str, str] = field(default_factory=dict)  # decimal text, such as clinker_ratio_percent: "78"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +209,23 @@ class Enterprise:
     sources: tuple[Source, ...] = ()
     products: tuple[Product, ...] = ()
     replacements: tuple[Replacement, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    balances: tuple[Balance, ...] = ()
+    reconcile_within: str = "0.02"  # share by which a bill or hand reading may differ from what was metered
 
     def source(self, source_id: str) -> Source | None:
         return next((source for source in self.sources if source.id == source_id), None)
 
     def points(self) -> list[Point]:
+        """The points that instruments show."""
         return [point for device in self.devices for point in device.points]
+
+    def derived_points(self) -> list[Point]:
+        return [point for derived in self.derived for point in derived.points]
+
+    def every_point(self) -> list[Point]:
+        """Measured and derived ones."""
+        return [*self.points(), *self.derived_points()]
 
 
 @dataclass(frozen=True)
@@ -163,7 +238,7 @@ class Registry:
 
     @cached_property
     def points_by_name(self) -> dict[tuple[str, str, str], Point]:
-        """(enterprise, device, point) -> Point."""
+        """(enterprise, device, point) -> Point, of those that instruments show: readings can come for these only."""
         return {
             (enterprise.id, point.device, point.id): point
             for enterprise in self.enterprises.values()
@@ -172,10 +247,11 @@ class Registry:
 
     @cached_property
     def refs_by_id(self) -> dict[int, PointRef]:
-        """point_id -> who it is."""
+        """point_id -> who it is, derived points among them."""
         return {
-            point.point_id: PointRef(point.point_id, enterprise, device, name, point.quantity)
-            for (enterprise, device, name), point in self.points_by_name.items()
+            point.point_id: PointRef(point.point_id, enterprise.id, point.device, point.id, point.quantity)
+            for enterprise in self.enterprises.values()
+            for point in enterprise.every_point()
         }
 
     def park_of(self, enterprise: str) -> Park:

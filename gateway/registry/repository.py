@@ -21,7 +21,7 @@ from collectors.errors import ConfigurationError, Problem
 from collectors.message_types import worked_out
 from gateway.registry.diff import RegistryDiff, lines_between
 from gateway.registry.loading import RegistryFile
-from gateway.registry.model import Device, Enterprise, Park, Point, Registry
+from gateway.registry.model import Derived, Device, Enterprise, Park, Point, Registry
 from gateway.store.canonical_json import canonical
 from gateway.store.database import Bind, reading, take_turns, upsert, writing
 from gateway.store.schema import points as points_table
@@ -123,7 +123,7 @@ def _missing_parks(wanted: Documents) -> list[Problem]:
 def _changed_quantities(enterprises: Iterable[Enterprise], numbers: dict[PointName, tuple[int, str]]) -> list[Problem]:
     problems = []
     for enterprise in enterprises:
-        for point in enterprise.points():
+        for point in enterprise.every_point():
             known = numbers.get((enterprise.id, point.device, point.id))
             if known is not None and known[1] != point.quantity:
                 message = f"was {known[1]} and cannot become {point.quantity}: its readings stay; give it a new id"
@@ -151,7 +151,7 @@ def _number(
     new = [
         {"enterprise": enterprise.id, "device": point.device, "point": point.id, "quantity": point.quantity}
         for enterprise in enterprises
-        for point in enterprise.points()
+        for point in enterprise.every_point()
         if (enterprise.id, point.device, point.id) not in numbers
     ]
     if new:
@@ -174,4 +174,11 @@ def _numbered(enterprise: Enterprise, numbers: dict[PointName, int]) -> Enterpri
     def with_points(device: Device) -> Device:
         return dataclasses.replace(device, points=tuple(numbered(point) for point in device.points))
 
-    return dataclasses.replace(enterprise, devices=tuple(with_points(device) for device in enterprise.devices))
+    def derived_with_points(derived: Derived) -> Derived:
+        return dataclasses.replace(derived, points=tuple(numbered(point) for point in derived.points))
+
+    return dataclasses.replace(
+        enterprise,
+        devices=tuple(with_points(device) for device in enterprise.devices),
+        derived=tuple(derived_with_points(derived) for derived in enterprise.derived),
+    )

@@ -21,11 +21,13 @@ from collectors.quantities import QUANTITIES
 from collectors.reading import Int64s
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.calendar import day_start_ms
+from gateway.carbon.derived_plan import items_of
 from gateway.carbon.emission import round_half_even
 from gateway.carbon.evidence import combined_digest, digest_of_readings
 from gateway.carbon.model import Activity
+from gateway.carbon.own_values import footprint_expired, in_force
 from gateway.carbon.units import convert, read_unit
-from gateway.registry.model import Enterprise, Park, Point, Registry, Source
+from gateway.registry.model import DERIVED, Enterprise, Park, Point, Registry, Source
 from gateway.scheduler.series import PointSeries, SeriesSource, Stretch
 from gateway.store.records_repository import ActivityRecord, RecordsRepository
 from gateway.store.timeseries import UsageColumns
@@ -80,9 +82,8 @@ class _Feeder:
     """A point that feeds a source, with what it gave."""
 
     share: Fraction
-    name: str  # device.point
     days: PointDays
-    series: PointSeries
+    evidence: Mapping[str, PointSeries]  # device.point -> series: the point's own, or of what it is derived from
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class ActivitySource:
             (Days.of(span, registry.park_of(enterprise_id).timezone).stretch, point.point_id)
             for enterprise_id, days_of in wanted.items()
             for source_id, days in days_of.items()
-            for _, point in points_of(registry.enterprises[enterprise_id], source_id)
+            for point in points_behind(registry.enterprises[enterprise_id], source_id)
             for span in consecutive_spans(days)
         ]
         return ActivitySource(self.records, self.series.read_ahead(series))
@@ -126,11 +127,13 @@ class ActivitySource:
             return
         unit = QUANTITIES[fed[0][1].quantity].usage_unit or ""
         days = Days.of(span, park.timezone)
-        series = self.series.of([point.point_id for _, point in fed], days.stretch)
+        series = self.series.of([point.point_id for point in points_behind(enterprise, source.id)], days.stretch)
         feeders = []
         for share, point in fed:
-            own = series.of_point(point.point_id)
-            feeders.append(_Feeder(share, f"{point.device}.{point.id}", PointDays.of(own.usage, days), own))
+            evidence = {
+                f"{own.device}.{own.id}": series.of_point(own.point_id) for own in measured_behind(enterprise, point)
+            }
+            feeders.append(_Feeder(share, PointDays.of(series.of_point(point.point_id).usage, days), evidence))
         for place, day in enumerate(days.days):
             if not any(feeder.days.has_usage[place] for feeder in feeders):
                 continue
@@ -178,13 +181,38 @@ def points_of(enterprise: Enterprise, source_id: str) -> list[tuple[Fraction, Po
     source = enterprise.source(source_id)
     if source is None or not source.feeds:
         return []
-    points = {(point.device, point.id): point for point in enterprise.points()}
+    points = {(point.device, point.id): point for point in enterprise.every_point()}
     return [(Fraction(feed.share), points[feed.device, feed.point]) for feed in source.feeds]
 
 
+def points_behind(enterprise: Enterprise, source_id: str) -> list[Point]:
+    """The points that feed a source, and those that instruments show and that they are derived from."""
+    found: dict[int, Point] = {}
+    for _, point in points_of(enterprise, source_id):
+        found |= {own.point_id: own for own in (point, *measured_behind(enterprise, point))}
+    return list(found.values())
+
+
+def measured_behind(enterprise: Enterprise, point: Point) -> list[Point]:
+    """What instruments show of a point: itself, or all that it is derived from."""
+    if point.device != DERIVED:
+        return [point]
+    items = {own: item for item in items_of(enterprise) for own in item.point_ids}
+    points = {own.point_id: own for own in enterprise.every_point()}
+    found: dict[int, Point] = {}
+    waiting = [point.point_id]
+    while waiting:
+        for _, point_id in items[waiting.pop()].inputs:
+            if point_id in items:
+                waiting.append(point_id)
+            else:
+                found[point_id] = points[point_id]
+    return list(found.values())
+
+
 def _digests(feeders: Sequence[_Feeder], start_ms: int, end_ms: int) -> Iterable[tuple[str, str]]:
-    """Each feeding point once, whatever number of shares it has, with the digest of the readings of a day."""
-    by_name = {feeder.name: feeder.series for feeder in feeders}
+    """Each instrument's point once, whatever it feeds, with the digest of the readings of a day."""
+    by_name = {name: series for feeder in feeders for name, series in feeder.evidence.items()}
     return [(name, digest_of_readings(series.around(start_ms, end_ms))) for name, series in by_name.items()]
 
 
@@ -221,6 +249,8 @@ def activity_of(
             for paper in source.evidence
         ),
         factor_override=source.factor,
+        own=in_force(source.own_values, day),
+        footprint_expired=footprint_expired(source.own_values, day),
     )
 
 

@@ -17,9 +17,11 @@ from sqlalchemy import Engine
 
 from collectors.clock import HOUR_MS, from_ms
 from gateway.carbon.calendar import ONE_DAY, days_between, local_day
+from gateway.carbon.derived_plan import items_of
 from gateway.carbon.factors import FactorBook
+from gateway.carbon.steam import SteamTable
 from gateway.registry.model import Enterprise, Registry
-from gateway.scheduler.activities import points_of
+from gateway.scheduler.activities import points_behind
 from gateway.scheduler.usage_stage import CLAIM_HOURS, UsageStage, rules_of
 from gateway.scheduler.windows import Window
 from gateway.store.canonical_json import sha256_of
@@ -41,6 +43,7 @@ POINTS, SOURCES = "rules.", "sources."
 # 2: an hour is replaced out of all its readings, and readings marked bad are bridged.
 # 3: a bad zero as the very first reading of an unrated counter is doubted.
 ENGINE = 3
+DERIVED_ENGINE = 1  # of gateway.carbon.derived, in the same way
 
 Prints = dict[str, str]  # point or source -> fingerprint
 Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around all its readings; a point without any is missing
@@ -71,7 +74,7 @@ class ChangedRules:
         published = self._published(now_ms)
         if (registry.version, published) in self.done_with:
             return {"points_changed": 0, "sources_changed": 0}
-        points = self._changed(POINTS, registry, _point_prints(registry))
+        points = self._changed(POINTS, registry, _point_prints(registry, self.usage.derived.steam))
         sources = self._changed(SOURCES, registry, _source_prints(registry, published))
         self._recompute(registry, points, now_ms)
         self._mark(registry, sources)
@@ -102,12 +105,14 @@ class ChangedRules:
         point_ids = [int(name) for one in changed for name in one.names if name in one.fresh]
         for window in _windows(self._extents(point_ids)):
             self.usage.recompute(registry, window, now_ms)
+        for window in _windows(self._derived_extents(registry, point_ids)):
+            self.usage.recompute_derived(registry, window)
         KeptRepository(self.engine).put_all(POINTS, {one.enterprise.id: json.dumps(one.fresh) for one in changed})
 
     def _mark(self, registry: Registry, changed: Sequence[_Changed]) -> None:
         """The days of sources whose definition, method or factors are others than those last booked with."""
         feeds = [
-            point.point_id for one in changed for name in one.names for _, point in points_of(one.enterprise, name)
+            point.point_id for one in changed for name in one.names for point in points_behind(one.enterprise, name)
         ]
         extents = self._extents(feeds)
         marks: set[SourceDay] = set()
@@ -131,11 +136,23 @@ class ChangedRules:
             for record in RecordsRepository(self.engine).overlapping(enterprise.id, source.id, *EVER):
                 days.update(days_between(record.start_day, record.end_day))
         timezone = registry.park_of(enterprise.id).timezone
-        for _, point in points_of(enterprise, source_id):
+        for point in points_behind(enterprise, source_id):
             if point.point_id in extents:
                 start_ms, end_ms = extents[point.point_id]
                 days.update(days_between(local_day(start_ms, timezone), local_day(end_ms - 1, timezone) + ONE_DAY))
         return days
+
+    def _derived_extents(self, registry: Registry, point_ids: Sequence[int]) -> Extents:
+        """Of those points that are derived: the hours that any of their inputs has readings in."""
+        plan = self.usage.derived.plan(registry)
+        behind = {point_id: plan.inputs([point_id]) for point_id in point_ids if point_id in plan.of_point}
+        known = self._extents(sorted(set[int]().union(*behind.values())))
+        extents: dict[int, tuple[int, int]] = {}
+        for point_id, inputs in behind.items():
+            own = [known[one] for one in inputs if one in known]
+            if own:
+                extents[point_id] = min(start_ms for start_ms, _ in own), max(end_ms for _, end_ms in own)
+        return extents
 
     def _extents(self, point_ids: Sequence[int]) -> Extents:
         """Of those points that have readings; one question about all of them costs as much as about one."""
@@ -148,11 +165,15 @@ class ChangedRules:
         return {point_id: (start_ms, ends[point_id]) for point_id, start_ms in starts.items() if point_id in ends}
 
 
-def _point_prints(registry: Registry) -> dict[str, Prints]:
+def _point_prints(registry: Registry, steam: SteamTable) -> dict[str, Prints]:
     rules = rules_of(registry, list(registry.refs_by_id))
     prints: dict[str, Prints] = {name: {} for name in registry.enterprises}
     for point_id, rule in rules.items():
         prints[rule.enterprise][str(point_id)] = sha256_of(f"{ENGINE} {rule!r}")
+    for enterprise in registry.enterprises.values():
+        for item in items_of(enterprise):
+            print_ = sha256_of(f"{DERIVED_ENGINE} {item.derived!r} {steam.print_of(item.derived.formula)}")
+            prints[enterprise.id] |= dict.fromkeys(map(str, item.point_ids), print_)
     return prints
 
 

@@ -25,11 +25,12 @@ def days_fed_by(registry: Registry, point_id: int, start_ms: int, end_ms: int) -
 
 
 def sources_fed_by(enterprise: Enterprise, device: str, point: str) -> list[Source]:
-    return [
-        source
-        for source in enterprise.sources
-        if any(feed.device == device and feed.point == point for feed in source.feeds)
-    ]
+    """The sources that a point feeds by itself or through derived points."""
+    names = {(device, point)}
+    for derived in enterprise.derived:  # in the order in which they can be computed: once through is enough
+        if any((one.device, one.point) in names for one in derived.inputs):
+            names |= {(own.device, own.id) for own in derived.points}
+    return [source for source in enterprise.sources if any((feed.device, feed.point) in names for feed in source.feeds)]
 
 
 def first_open_day(now_ms: int, settle_s: float, timezone: str) -> date:

@@ -5,6 +5,8 @@ of dirty hours is recomputed from the hour of the REACHth reading before it to t
 readings in those hours and CONTEXT more on each side to judge by. That is all it reaches: one late reading costs a few
 hours, however old it is.
 
+Derived points change with the hours of their inputs (`derived_stage`), and are stored by the same write.
+
 What stays true: running it again changes nothing; days are marked before the dirty hours are cleared, so a crash in
 between repeats work and loses none. Limits: CLAIM_HOURS at once, and what `windows` bounds.
 """
@@ -18,11 +20,14 @@ import numpy as np
 from sqlalchemy import Engine
 
 from collectors.clock import HOUR_MS
+from gateway.carbon.derived import in_order
+from gateway.carbon.derived_plan import condition_points
 from gateway.carbon.oddities import PointFinding
 from gateway.carbon.point_rule import PointRule
 from gateway.carbon.usage import CONTEXT, REACH, rule_of, usable, usage_from
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.days import days_fed_by
+from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.windows import Reach, Window, difference, windows_of
 from gateway.store.columns import one_after_another, sorted_readings, take_readings
 from gateway.store.database import writing
@@ -52,6 +57,7 @@ class UsageStage:
 
     engine: Engine
     timeseries: TimeSeriesStore
+    derived: DerivedStage
 
     def run(self, registry: Registry, now_ms: int) -> UsageDone:
         """Work off the dirty hours there are; those that become dirty meanwhile are the next run's."""
@@ -86,9 +92,19 @@ class UsageStage:
         result = usage_from(readings, rules, start_ms, end_ms)
         changed = difference(self.timeseries.usage(known, start_ms, end_ms), result.usage)
         if len(changed):
-            self.timeseries.put_usage(changed)
+            # By one write: a crash between two would leave derived hours that nothing asks to be computed anew.
+            self.timeseries.put_usage(in_order([changed, self.derived.changed_by(registry, changed)]))
         self._note(registry, rules, window, result.findings, now_ms)
         return UsageDone(hours_changed=len(changed))
+
+    def recompute_derived(self, registry: Registry, window: Window) -> None:
+        """Derived points of a window whose definition is another one, what is made from them, and their days."""
+        stretch = window.start_ms, window.end_ms
+        changed = self.derived.recomputed(registry, window.point_ids, stretch)
+        if len(changed):
+            self.timeseries.put_usage(changed)
+        days = set[SourceDay]().union(*(days_fed_by(registry, point_id, *stretch) for point_id in window.point_ids))
+        DirtyDaysRepository(self.engine).mark(days, "late-data")
 
     def _note(
         self,
@@ -123,8 +139,10 @@ def rules_of(registry: Registry, point_ids: Sequence[int]) -> dict[int, PointRul
         if ref is not None
     }
     for enterprise in enterprises.values():
+        conditions = condition_points(enterprise)
         for point in enterprise.points():
-            rule = rule_of(enterprise, point) if point.point_id in wanted else None
+            is_condition = (point.device, point.id) in conditions
+            rule = rule_of(enterprise, point, is_condition=is_condition) if point.point_id in wanted else None
             if rule is not None:
                 rules[point.point_id] = rule
     return rules

@@ -9,7 +9,7 @@ and said so: they will be booked anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
@@ -20,12 +20,14 @@ from sqlalchemy import Engine
 from gateway.accounts.documents import StatementDocument, statement_from
 from gateway.accounts.periods import Period
 from gateway.carbon import ledger
+from gateway.carbon.emission import side_g
 from gateway.carbon.model import Entry
-from gateway.carbon.statement import COMPLIANCE_SCOPES
-from gateway.registry.model import Enterprise, Registry
+from gateway.carbon.statement import counts
+from gateway.registry.model import COMPLIANCE_GROUPS, GROUPS, Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.changed_rules import EVER
 from gateway.scheduler.days import days_fed_by, month_days
+from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.root_checks import RootChecks
 from gateway.scheduler.series import SeriesSource
 from gateway.scheduler.usage_stage import CLAIM_HOURS, reach_of, recomputed_usage, rules_of
@@ -53,8 +55,11 @@ class Booked:
 
     day: date
     seq: int
+    activity: str
     scope: int
     emission_g: int
+    location_g: int
+    market_g: int
     energy_gce: int
     hash: str
 
@@ -78,6 +83,7 @@ class Verifier:
     engine: Engine
     timeseries: TimeSeriesStore
     signer: Signer
+    derived: DerivedStage
 
     def run(self, registry: Registry, only: str | None, period: Period | None) -> dict[str, Any]:
         """The report: `ok`, what was checked, the first break, and notes."""
@@ -139,7 +145,8 @@ class Verifier:
         days_of: dict[str, set[date]] = {}
         for entry in standing:
             days_of.setdefault(entry.draft.source, set()).add(entry.draft.day)
-        series = SeriesSource(self.timeseries, partial(recomputed_usage, self.timeseries, registry))
+        measured = partial(recomputed_usage, self.timeseries, registry)
+        series = SeriesSource(self.timeseries, partial(self.derived.computed, registry, measured))
         source = ActivitySource(RecordsRepository(self.engine), series)
         now = {(one.source, one.day): one for one in source.of_days(registry, enterprise, days_of)}
         for entry in standing:
@@ -180,10 +187,9 @@ class Verifier:
         document = statement_from(stored.body)
         first, end = month_days(stored.period)
         own = [one for one in sums if first <= one.day < end and one.seq <= document.last_seq]
-        for name, stated, part_g in _SUMS:
-            total_g = sum(part_g(one) for one in own)
-            if round(stated(document) * 1000) != total_g:
-                return f"states {name} {stated(document)}, its entries add up to {total_g / 1000}"
+        for name, stated_kg, total_g in _sums(document, own):
+            if round(stated_kg * 1000) != total_g:
+                return f"states {name} {stated_kg}, its entries add up to {total_g / 1000}"
         return ""
 
     def _waiting(self, registry: Registry) -> set[tuple[str, str, date]]:
@@ -200,19 +206,37 @@ class Verifier:
 
 def _booked(entry: Entry) -> Booked:
     draft = entry.draft
-    return Booked(draft.day, entry.seq, draft.scope, draft.emission_g, draft.energy_gce, entry.hash)
+    sides = side_g(draft, "location"), side_g(draft, "market")
+    return Booked(
+        draft.day, entry.seq, draft.activity, draft.scope, draft.emission_g, *sides, draft.energy_gce, entry.hash
+    )
 
 
-# Figures of a statement, as far as entries add up to them: name -> (stated kg, what an entry adds to it in g).
-_SUMS: tuple[tuple[str, Callable[[StatementDocument], float], Callable[[Booked], int]], ...] = (
-    ("lifecycle_kg", lambda stated: stated.lifecycle_kg, lambda one: one.emission_g),
-    (
-        "compliance_kg",
-        lambda stated: stated.compliance_kg,
-        lambda one: one.emission_g if one.scope in COMPLIANCE_SCOPES else 0,
-    ),
-    ("energy_kgce", lambda stated: stated.energy_kgce, lambda one: one.energy_gce),
-)
+def _sums(document: StatementDocument, own: list[Booked]) -> Iterator[tuple[str, float, int]]:
+    """(figure, kg as stated, g that the entries add up to): by the groups that the statement says it counts."""
+    method = document.method
+    compliance, lifecycle = (method.compliance, method.lifecycle) if method else (COMPLIANCE_GROUPS, GROUPS)
+    counted = [one for one in own if counts(one.activity, one.scope, compliance)]
+    living = [one for one in own if counts(one.activity, one.scope, lifecycle)]
+    yield "lifecycle_kg", document.lifecycle_kg, sum(one.emission_g for one in living)
+    yield "compliance_kg", document.compliance_kg, sum(one.emission_g for one in counted)
+    yield "energy_kgce", document.energy_kgce, sum(one.energy_gce for one in own)
+    for name, side, grams in (
+        ("location_based", document.location_based, _location_g),
+        ("market_based", document.market_based, _market_g),
+    ):
+        if side is not None:
+            yield f"{name}.scope_2_kg", side.scope_2_kg, sum(grams(one) for one in own if one.scope == 2)
+            yield f"{name}.compliance_kg", side.compliance_kg, sum(map(grams, counted))
+            yield f"{name}.lifecycle_kg", side.lifecycle_kg, sum(map(grams, living))
+
+
+def _location_g(one: Booked) -> int:
+    return one.location_g
+
+
+def _market_g(one: Booked) -> int:
+    return one.market_g
 
 
 def _noted(entries: Iterator[Entry], checked: Checked, sums: list[Booked]) -> Iterator[Entry]:
