@@ -132,7 +132,21 @@ activity_records = Table(
     Column("content_hash", String(64), nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
     Column("note", Text, nullable=False, server_default=""),
+    Column("supersedes", String(80), nullable=False, server_default=""),  # the record that this one corrects
+    Column("evidence", String(64), nullable=False, server_default=""),  # SHA-256 of a file in evidence_files
     Index(None, "enterprise", "subject", "start_day"),
+    Index(None, "enterprise", "supersedes"),
+)
+
+# What backs records: the bytes stand under DATA_DIR/evidence by their SHA-256, who sent them stands here.
+evidence_files = Table(
+    "evidence_files",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("name", String(120), nullable=False),  # as it was called by its sender
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
 )
 
 # --- accounts -------------------------------------------------------------------------------------------------------
