@@ -25,6 +25,7 @@ from sqlalchemy import Engine
 from gateway.store.database import open_database
 from gateway.store.opening import open_timeseries
 from gateway.store.timeseries import PointDirectory, PointRef, TimeSeriesStore
+from tests.simulation.plain_store import PlainStore
 
 START_TIMEOUT_S = 30
 ENTERPRISE = "91350500M00000000Y"
@@ -188,7 +189,7 @@ def open_influx(tmp_path: Path, relational: Engine) -> Iterator[OpenInflux]:
         store.close()
 
 
-@pytest.fixture(params=["duckdb", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))])
+@pytest.fixture(params=["duckdb", "plain", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))])
 def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     """Each store, empty."""
     if request.param == "influxdb":
@@ -196,6 +197,10 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
 
         def opened() -> TimeSeriesStore:
             return open_on(server)
+    elif request.param == "plain":
+
+        def opened() -> TimeSeriesStore:
+            return PlainStore(tmp_path / "journal")
     else:
 
         def opened() -> TimeSeriesStore:

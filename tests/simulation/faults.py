@@ -58,9 +58,11 @@ class Weather:
 
     line_down: tuple[Span, ...] = ()
     meter_dead: dict[str, tuple[Span, ...]] = field(default_factory=dict)
-    disk_full: tuple[Span, ...] = ()
+    disk_full: tuple[Span, ...] = ()  # the agent's
+    gateway_full: tuple[Span, ...] = ()
     store_away: tuple[Span, ...] = ()
     clock_off: tuple[tuple[Span, int], ...] = ()  # span -> milliseconds that the agent's clock is ahead
+    gateway_clock_off: tuple[tuple[Span, int], ...] = ()  # the same of the gateway's
     lost: float = 0.0  # share of messages, each way
     doubled: float = 0.0
     delayed: float = 0.0
@@ -74,7 +76,14 @@ class Weather:
     store_flaky: float = 0.0  # chance per call of a store
 
     def clock_offset_ms(self, true_ms: int) -> int:
-        return next((offset for span, offset in self.clock_off if within(true_ms, (span,))), 0)
+        return _offset_ms(true_ms, self.clock_off)
+
+    def gateway_clock_offset_ms(self, true_ms: int) -> int:
+        return _offset_ms(true_ms, self.gateway_clock_off)
+
+
+def _offset_ms(true_ms: int, spans: tuple[tuple[Span, int], ...]) -> int:
+    return next((offset for span, offset in spans if within(true_ms, (span,))), 0)
 
 
 def within(at_ms: int, spans: tuple[Span, ...]) -> bool:
@@ -98,8 +107,10 @@ def fair(rng: random.Random, start_ms: int, end_ms: int, devices: list[str]) -> 
         line_down=spans(4, length_ms // 3),
         meter_dead={device: spans(3, length_ms // 6) for device in devices},
         disk_full=spans(2, length_ms // 12),
+        gateway_full=spans(2, length_ms // 12, worlds=0.4),
         store_away=spans(3, length_ms // 10),
         clock_off=tuple((span, rng.choice(jumps)) for span in spans(2, length_ms // 8, worlds=0.3)),
+        gateway_clock_off=tuple((span, rng.choice(jumps)) for span in spans(2, length_ms // 8, worlds=0.3)),
         lost=share(0.4),
         doubled=share(0.4),
         delayed=share(0.8),
@@ -107,9 +118,9 @@ def fair(rng: random.Random, start_ms: int, end_ms: int, devices: list[str]) -> 
         slow_poll=share(0.5),
         failed_point=share(0.1),
         not_available=share(0.1),
-        agent_killed=share(0.05),
-        agent_stopped=share(0.02),
-        gateway_killed=share(0.025),
+        agent_killed=share(0.1),
+        agent_stopped=share(0.04),
+        gateway_killed=share(0.06),
         store_flaky=share(0.1),
     )
 
@@ -121,7 +132,7 @@ class Weathered:
     """
 
     def __init__(
-        self, store: object, fuse: Fuse, rng: random.Random, away: Callable[[], bool], flaky: Callable[[], float]
+        self, store: object, fuse: Fuse, rng: random.Random, away: Callable[[str], bool], flaky: Callable[[], float]
     ) -> None:
         self._store = store
         self._fuse = fuse
@@ -145,5 +156,5 @@ class Weathered:
         return weathered
 
     def _stumble(self, name: str) -> None:
-        if self._away() or self._rng.random() < self._flaky() / 2:
+        if self._away(name) or self._rng.random() < self._flaky() / 2:
             raise StoreUnavailable(f"{name}: no answer (simulated)")

@@ -1,12 +1,16 @@
 """The gateway's side of the world: the real intake, stores and roll-up in a directory, killed and started again.
 
-A kill copies the whole data directory as it is at that instant and goes on with the copy.
+A kill copies the whole data directory as it is at that instant and goes on with the copy. A full disk is real for the
+relational database, whose file may not grow beyond its present size, and played for the time series, which then refuse
+to be written.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -26,17 +30,31 @@ from gateway.carbon.policy import load_policies
 from gateway.ingest.intake import Arrival
 from gateway.ingest.pending import Message, Pending
 from gateway.settings import Settings
+from gateway.store import database
 from gateway.store.opening import open_timeseries
 from gateway.store.timeseries import TimeSeriesStore
 from tests.simulation.faults import Fuse, PowerCut, Weather, Weathered, within
 from tests.simulation.line import Broker, Letter
+from tests.simulation.plain_store import PlainStore
 
 ENTERPRISE = "91350505M00000019R"
 
 # The knowledge never changes in a world: read once per process, it makes a start of the gateway 20 times as fast.
 _PROFILES, _FACTORS, _POLICIES = cache(load_profiles), cache(FactorBook.load), cache(load_policies)
+_DATABASE = "tanmai.sqlite"
+WRITES = frozenset({"append", "put_usage", "clear_dirty"})  # of the time series
+FOREVER_PAGES = 2**30
 
 StoreOf = Callable[[TimeSeriesStore], TimeSeriesStore]
+
+
+@cache
+def _empty_database() -> bytes:
+    """A relational database of the newest schema: made once per process, for that takes longer than a start."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / _DATABASE
+        database.open_database(f"sqlite:///{path}").dispose()
+        return path.read_bytes()
 
 
 class GatewaySide:
@@ -51,6 +69,8 @@ class GatewaySide:
         registry: str,
         tell: Callable[[str], None],
         store_of: StoreOf = lambda store: store,
+        *,
+        with_duckdb: bool,
     ) -> None:
         self._directories = (directory / f"gateway-{number}" for number in count())
         self._place = next(self._directories)
@@ -60,14 +80,20 @@ class GatewaySide:
         self._registry = registry
         self._tell = tell
         self._store_of = store_of
+        self._with_duckdb = with_duckdb
         self._true_ms = 0
         self._open = False
+        self._was_full = False
         self.fuse = Fuse(self._take_image, tell)
         self.receipts: list[tuple[str, Receipt]] = []  # (sender, receipt) in the order given
 
     def open(self) -> None:
         """A new process on what is on disk."""
+        self._place.mkdir(parents=True, exist_ok=True)
+        if not (self._place / _DATABASE).exists():
+            (self._place / _DATABASE).write_bytes(_empty_database())
         with (
+            patch.object(database, "_migrate", lambda _connection: None),  # every database here began as the newest
             patch.object(wiring, "load_profiles", _PROFILES),
             patch.object(wiring, "load_policies", _POLICIES),
             patch.object(wiring.FactorBook, "load", _FACTORS),
@@ -81,17 +107,19 @@ class GatewaySide:
         batches, statuses = self._weathered(house.intake.batches), self._weathered(house.intake.statuses)
         self._pending = Pending(replace(house.intake, batches=batches, statuses=statuses), house.ingest_stats)
         event.listen(house.engine, "commit", self._before_relational_commit)
+        event.listen(house.engine, "checkout", self._limit_database)
 
     def step(self, true_ms: int) -> None:
         """Read what came, commit, answer. A power cut ends the process; the broker gives most letters again."""
         self._true_ms = true_ms
+        now_ms = true_ms + self._weather().gateway_clock_offset_ms(true_ms)
         try:
             for letter in self._broker.due(self._broker.to_gateway, true_ms):
                 self._letters.append(letter)
                 arrival = Arrival(ENTERPRISE, letter.sender, letter.payload)
                 self._pending.add(Message(len(self._letters), 1, letter.kind, arrival))
             if self._pending and self._pending.wait_s(true_ms / 1000) == 0:
-                self._commit()
+                self._commit(now_ms)
         except PowerCut:
             again = [letter for letter in self._letters if self._rng.random() < 0.8]
             self._start_on_image()
@@ -101,7 +129,7 @@ class GatewaySide:
         """What the roll-up did; None if a store was away or the plug was pulled."""
         self._true_ms = true_ms
         try:
-            return self.house.pipeline.run(true_ms)
+            return self.house.pipeline.run(true_ms + self._weather().gateway_clock_offset_ms(true_ms))
         except StoreUnavailable as error:
             self._tell(f"roll-up given up: {error}")
         except PowerCut:
@@ -114,8 +142,8 @@ class GatewaySide:
             self._open = False
             self.house.close()
 
-    def _commit(self) -> None:
-        committed = self._pending.commit(self._true_ms, self._true_ms / 1000)
+    def _commit(self, now_ms: int) -> None:
+        committed = self._pending.commit(now_ms, self._true_ms / 1000)
         if committed:
             self._letters = []
             self.fuse.burn("before receipts are sent")
@@ -127,8 +155,11 @@ class GatewaySide:
             payload = encode_receipt(one.receipt)
             self._broker.take(self._broker.to_plant[sender], sender, "receipts", payload, self._true_ms)
 
-    def _open_timeseries(self, url: str, **where: Any) -> Any:
-        return self._weathered(self._store_of(open_timeseries(url, **where)))
+    def _open_timeseries(self, url: str, *, path: Path, **where: Any) -> Any:
+        store: TimeSeriesStore = (
+            open_timeseries(url, path=path, **where) if self._with_duckdb else PlainStore(path.with_suffix(".journal"))
+        )
+        return self._weathered(self._store_of(store))
 
     def _weathered(self, store: object) -> Any:
         return Weathered(store, self.fuse, self._rng, self._away, lambda: self._weather().store_flaky)
@@ -138,8 +169,19 @@ class GatewaySide:
         if self._rng.random() < self._weather().store_flaky / 4:
             raise StoreUnavailable("the database does not take a commit (simulated)")
 
-    def _away(self) -> bool:
-        return within(self._true_ms, self._weather().store_away)
+    def _limit_database(self, connection: sqlite3.Connection, *_: Any) -> None:
+        """SQLite itself refuses to grow while the disk is full."""
+        full = self._full()
+        if full or self._was_full:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0] if full else FOREVER_PAGES
+            connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+            self._was_full = True
+
+    def _full(self) -> bool:
+        return within(self._true_ms, self._weather().gateway_full)
+
+    def _away(self, call: str) -> bool:
+        return within(self._true_ms, self._weather().store_away) or (call in WRITES and self._full())
 
     def _take_image(self) -> None:
         self._image = next(self._directories)

@@ -24,8 +24,9 @@ from tests.simulation.plant_side import BUSES, Key, PlantSide, WatchedBuffer
 
 START_MS = int(datetime(2026, 10, 5, 15, tzinfo=UTC).timestamp() * 1000)  # 23:00 of the 5th in the park
 # How often meters are read and how long a world lasts: two in three go through days, one is as dense as live polling.
-PACES = ((300_000, 36 * HOUR_MS), (300_000, 36 * HOUR_MS), (40_000, 5 * HOUR_MS))
+PACES = ((600_000, 30 * HOUR_MS), (600_000, 30 * HOUR_MS), (40_000, 150 * MINUTE_MS))
 LONGEST_HEALING_MS = 24 * HOUR_MS
+DUCKDB_EVERY = 10  # one world in so many has the real store, which costs it three times as long
 
 REGISTRY = """
 parks:
@@ -75,6 +76,7 @@ class World:
         loud: bool = False,
         buffer_kind: type[WatchedBuffer] = WatchedBuffer,
         store_of: StoreOf = lambda store: store,
+        with_duckdb: bool | None = None,  # None: as the seed has it
     ) -> None:
         self.seed = seed
         self.rng = rng = random.Random(seed)
@@ -84,6 +86,7 @@ class World:
         self.weather = fair(rng, START_MS, self.end_ms, sorted(BUSES))
         self._roll_up_chance = rng.choice((0.01, 0.01, 0.08))  # per tick: rare, or nearly as often as live
         self.clock_stepped = any(offset for _, offset in self.weather.clock_off)
+        self.gateway_behind = any(offset < 0 for _, offset in self.weather.gateway_clock_off)
         self.story: list[str] = []
         self._loud = loud
         self.shown: defaultdict[Key, list[Shown]] = defaultdict(list)
@@ -94,7 +97,16 @@ class World:
         self.plant = PlantSide(
             directory, rng, self._weather, self.broker, driver, _profile(), self.tell, self.poll_ms, buffer_kind
         )
-        self.gateway = GatewaySide(directory, rng, self._weather, self.broker, self._registry(), self.tell, store_of)
+        self.gateway = GatewaySide(
+            directory,
+            rng,
+            self._weather,
+            self.broker,
+            self._registry(),
+            self.tell,
+            store_of,
+            with_duckdb=seed % DUCKDB_EVERY == 0 if with_duckdb is None else with_duckdb,
+        )
         self.tell(f"seed {seed}: {self.weather}")
 
     def run(self) -> None:
@@ -143,7 +155,7 @@ class World:
         self.plant.line.refusing = 0.0
         self.tell("the weather clears up")
         healed_ms = self.now_ms
-        while self.now_ms < healed_ms + 36 * self.poll_ms:
+        while self.now_ms < healed_ms + 12 * self.poll_ms:
             self._tick()
         self.plant.stop_and_start(self.now_ms, polling=False)
         while not self._settled():
