@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from collectors.agent_config import SECTIONS
 from collectors.driver import Bus
 from collectors.errors import ConfigurationError, Problem
 from collectors.profile import MeterProfile, RegisterSpec, load_profiles, shipped_config_dir
@@ -131,15 +132,25 @@ class EdgeSettings:
         """Where the running agent leaves its last status document."""
         return self.buffer_path.with_name(self.buffer_path.name + ".status.json")
 
+    @property
+    def config_state_path(self) -> Path:
+        """Where the agent keeps its configurations from afar."""
+        return self.buffer_path.with_name(self.buffer_path.name + ".config.json")
 
-def load_settings(path: Path) -> EdgeSettings:
-    """Read and check a configuration file; raises ConfigurationError with every problem in it."""
+
+def load_settings(path: Path, from_afar: str = "") -> EdgeSettings:
+    """Read and check a configuration file; raises ConfigurationError with every problem in it.
+
+    `from_afar` is YAML with sections that stand in for those of the file (`collectors.agent_config`).
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([Problem(f"cannot be read: {error}", str(path))]) from error
     document = parse(text, str(path))
     problems: list[Problem] = []
+    if from_afar:
+        document = _overlaid(document, parse(from_afar, "configuration from afar"), problems)
     file = build(document, _File, problems)
     profiles = _profiles(document, path.parent, problems)
     tree = Tree(document, profiles)
@@ -164,6 +175,19 @@ def load_settings(path: Path) -> EdgeSettings:
         path.parent.absolute(),
         profiles,
     )
+
+
+def _overlaid(own: Document, afar: Document, problems: list[Problem]) -> Document:
+    """The own file with sections from afar; adds a problem for every key that cannot be changed from there."""
+    if not isinstance(own.root, dict) or not isinstance(afar.root, dict):
+        problems.append(afar.problem((), f"must be a mapping with {', '.join(SECTIONS)}"))
+        return own
+    sentence = f"cannot be changed from afar; only {', '.join(SECTIONS)} can"
+    problems += [afar.problem((key,), sentence) for key in afar.root if key not in SECTIONS]
+    taken = {key: value for key, value in afar.root.items() if key in SECTIONS}
+    lines = {path: line for path, line in own.lines.items() if not path or path[0] not in taken}
+    lines |= {path: line for path, line in afar.lines.items() if path and path[0] in taken}
+    return Document({**own.root, **taken}, afar.file, lines, (*own.problems, *afar.problems))
 
 
 def read_bus(text: str) -> Bus:
