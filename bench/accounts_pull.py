@@ -21,7 +21,8 @@ from bench.plant import ROLLED_UP_MS, a_day, open_house, rolled_up_plants
 from bench.processes import BenchFailed, served
 from bench.scale import Bench
 from collectors.clock import monotonic_s
-from gateway.accounts.documents import body_of, rating_from, statement_from
+from gateway.accounts.documents import body_of, statement_from
+from gateway.accounts.rating_documents import rating_from
 from gateway.store import schema
 from gateway.store.canonical_json import sha256_of
 from gateway.store.columns import take_readings

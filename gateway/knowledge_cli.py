@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -110,12 +111,22 @@ def _policy_facts(policy: Policy) -> list[Row]:
             "gates",
             (
                 f"coverage at least {file.gates.coverage_min:.0%}, estimated share at most "
-                f"{file.gates.estimated_share_max:.0%}, at least {file.gates.days_min} days"
+                f"{file.gates.estimated_share_max:.0%}, provisional share at most "
+                f"{file.gates.provisional_share_max:.0%}, at least {file.gates.days_min} days; without output "
+                f"{file.gates.without_output}, without benchmark {file.gates.without_benchmark}"
             ),
         ),
         ("metrics", ", ".join(file.metrics)),
+        ("combination", _combination(policy)),
         *((one.metric, f"{', '.join(one.industries)}: {one.source}") for one in policy.benchmarks),
     ]
+
+
+def _combination(policy: Policy) -> str:
+    file = policy.file
+    if file.combination == "worst":
+        return "the worst metric decides"
+    return "weighted: " + ", ".join(f"{name} {weight}" for name, weight in file.weights.items())
 
 
 def _check_policy(path: Path) -> str:
@@ -201,3 +212,23 @@ def commands_of(shelf: Shelf) -> click.Group:
 
 
 profiles, factors, policies = (commands_of(shelf) for shelf in SHELVES)
+
+
+@policies.command("try")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("subject")
+@click.argument("period")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def try_policy(file: Path, subject: str, period: str, as_json: bool) -> None:
+    """Show what a draft policy would do to a month of a park; nothing is adopted or written.
+
+    SUBJECT is a park, or an enterprise: then its rating is shown in full, and its park beside it.
+    """
+    from gateway.asking import ask
+
+    text = file.read_text(encoding="utf-8")
+    answer = ask("policy_try", text=text, file=str(file), subject=subject, period=period)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    else:
+        printing.trial(out, answer)

@@ -24,6 +24,7 @@ from gateway.accounts.proofs import NoRootYet
 from gateway.carbon.calendar import local_day
 from gateway.control import OperationFailed
 from gateway.ingest.again import accept_again
+from gateway.policy_operations import try_draft
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
 from gateway.registry.model import Enterprise
@@ -327,6 +328,7 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "set_aside_show": _set_aside_show,
     "set_aside_accept": _set_aside_accept,
     "ingest_signatures": _ingest_signatures,
+    "policy_try": try_draft,
     "webhook_create": webhooks.create,
     "webhook_list": webhooks.show_all,
     "webhook_resume": webhooks.resume,

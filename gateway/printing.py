@@ -152,9 +152,51 @@ def _rating(out: Console, rating: Mapping[str, Any]) -> None:
     to_next = rating["to_next"]
     if to_next:
         cuts = [
-            f"{to_next[key]:,.0f} {unit}" for key, unit in (("cut_kg", "kgCO2e"), ("cut_kgce", "kgce")) if to_next[key]
+            f"{to_next[key]:,.0f} {unit}"
+            for key, unit in (("cut_kg", "kgCO2e"), ("cut_kgce", "kgce"), ("cut_kwh", "kWh"))
+            if to_next[key]
         ]
-        out.print(f"  to {to_next['colour']}: {' and '.join(cuts)} less at the same output", highlight=False)
+        percent = "" if to_next["cut_percent"] is None else f" ({to_next['cut_percent']:.1f} %)"
+        out.print(f"  to {to_next['colour']}: {' and '.join(cuts)} less{percent} at the same output", highlight=False)
+    for influence in rating["influences"]:
+        alone = influence["alone_cut_percent"]
+        enough = "" if alone is None else f"; {alone:.1f} % less of it alone would be enough"
+        out.print(
+            f"  {influence['metric']}: {influence['share_percent']:.1f} % is {escape(influence['source'])}{enough}",
+            highlight=False,
+        )
+    for trend in rating["trend"]:
+        out.print(
+            f"  {trend['metric']}: {trend['change_percent']:+.1f} % since {trend['since']} ({trend['colour']} then)",
+            highlight=False,
+        )
+
+
+def trial(out: Console, answer: Mapping[str, Any]) -> None:
+    """What a draft policy would do: the named enterprise in full, then the whole park."""
+    for row in answer["items"]:
+        if row["named"]:
+            name = escape(f"{row['name']['zh']} {row['name']['en']}")
+            out.print(f"[bold]{name}[/] {answer['period']}", highlight=False)
+            _rating(out, row["then"])
+    table = Table("enterprise", "", "now", "", f"under {answer['policy']}", "why", box=None)
+    for row in answer["items"]:
+        now, then = row["now"], row["then"]
+        table.add_row(
+            row["enterprise"],
+            escape(row["name"]["zh"]),
+            _mark(now["colour"]),
+            "" if now["colour"] == then["colour"] else "→",
+            _mark(then["colour"]),
+            escape(then["reasons"]["en"][0]),
+        )
+    out.print(table)
+    changed = sum(row["now"]["colour"] != row["then"]["colour"] for row in answer["items"])
+    out.print(f"{changed} of {len(answer['items'])} would change their colour; nothing was changed", highlight=False)
+
+
+def _mark(colour: str) -> str:
+    return f"[{COLOURS[colour]}]● {COLOUR_WORDS[colour]}[/]"
 
 
 def explanation(out: Console, answer: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 Every consumer (API, dashboard, command line, the `statements` and `ratings` tables) speaks these types, so they all
 show the same numbers. Kilograms are integer grams ÷ 1000, so three decimals are exact. `body_of` gives the canonical
-JSON that is stored and hashed; `statement_from` and `rating_from` read it back.
+JSON that is stored and hashed; `statement_from` reads it back.
 """
 
 from __future__ import annotations
@@ -12,22 +12,14 @@ from typing import Any, Literal
 import msgspec
 
 from collectors.clock import from_ms
-from gateway.carbon.model import Entry, Rating, SideTotals, SourceLine, Statement
+from gateway.carbon.model import Entry, SideTotals, SourceLine, Statement
 from gateway.registry.model import Group, Method
 from gateway.store.canonical_json import canonical
-
-Colour = Literal["green", "yellow", "orange", "red", "grey"]
-COLOURS: tuple[Colour, ...] = ("red", "orange", "yellow", "green", "grey")  # the board's order: worst first
 
 
 class Bilingual(msgspec.Struct, frozen=True, kw_only=True):
     zh: str
     en: str
-
-
-class Reasons(msgspec.Struct, frozen=True, kw_only=True):
-    zh: tuple[str, ...]
-    en: tuple[str, ...]
 
 
 # --- statement ------------------------------------------------------------------------------------------------------
@@ -104,61 +96,6 @@ class SignedStatement(msgspec.Struct, frozen=True, kw_only=True):
     period: str
     version: int
     jws: str  # RFC 7515, compact; its payload is the statement's stored text, whose SHA-256 is its hash
-
-
-# --- rating ---------------------------------------------------------------------------------------------------------
-
-
-class MetricDocument(msgspec.Struct, frozen=True, kw_only=True):
-    metric: str
-    value: float | None
-    unit: str
-    benchmark: float | None
-    ratio: float | None
-    colour: str
-    source: str
-
-
-class NextColour(msgspec.Struct, frozen=True, kw_only=True):
-    """What would reach the next better colour at the same output."""
-
-    colour: str
-    cut_kg: float | None
-    cut_kgce: float | None
-    cut_kwh: float | None = None
-    cut_percent: float | None = None  # of the amount that must fall most
-
-
-class InfluenceDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What one source brings to a metric that decides."""
-
-    source: str
-    metric: str
-    share_percent: float
-    alone_cut_percent: float | None  # how much of this source alone must go for the next colour; null: it is not enough
-
-
-class TrendDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric beside the same one of an earlier month, at the same benchmark unit."""
-
-    metric: str
-    since: str  # the earlier month
-    change_percent: float
-    colour: str  # it had then
-
-
-class RatingDocument(msgspec.Struct, frozen=True, kw_only=True):
-    enterprise: str
-    period: str
-    version: int
-    colour: Colour
-    policy: str
-    official: bool
-    metrics: tuple[MetricDocument, ...]
-    reasons: Reasons
-    to_next: NextColour | None
-    influences: tuple[InfluenceDocument, ...] = ()
-    trend: tuple[TrendDocument, ...] = ()  # filled where one enterprise's rating is asked for; empty in lists
 
 
 # --- entries, findings ----------------------------------------------------------------------------------------------
@@ -282,50 +219,6 @@ def _source_document(line: SourceLine) -> SourceDocument:
     )
 
 
-def rating_document(rating: Rating, version: int) -> RatingDocument:
-    """The rating as it is served and stored."""
-    to_next = None
-    if rating.to_next_colour is not None:
-        to_next = NextColour(
-            colour=rating.to_next_colour,
-            cut_kg=_kilo_or_none(rating.to_next_cut_g),
-            cut_kgce=_kilo_or_none(rating.to_next_cut_gce),
-            cut_kwh=_kilo_or_none(rating.to_next_cut_wh),
-            cut_percent=_percent_or_none(rating.to_next_cut_share),
-        )
-    return RatingDocument(
-        enterprise=rating.enterprise,
-        period=rating.period,
-        version=version,
-        colour=rating.colour,
-        policy=rating.policy,
-        official=rating.official,
-        metrics=tuple(
-            MetricDocument(
-                metric=metric.metric,
-                value=metric.value,
-                unit=metric.unit,
-                benchmark=metric.benchmark,
-                ratio=metric.ratio,
-                colour=metric.colour,
-                source=metric.source,
-            )
-            for metric in rating.metrics
-        ),
-        reasons=Reasons(zh=rating.reasons_zh, en=rating.reasons_en),
-        to_next=to_next,
-        influences=tuple(
-            InfluenceDocument(
-                source=one.source,
-                metric=one.metric,
-                share_percent=round(100 * one.share, 2),
-                alone_cut_percent=_percent_or_none(one.alone_cut_share),
-            )
-            for one in rating.influences
-        ),
-    )
-
-
 def entry_document(entry: Entry) -> EntryDocument:
     """A ledger entry as it is served."""
     draft = entry.draft
@@ -359,7 +252,7 @@ def entry_document(entry: Entry) -> EntryDocument:
     )
 
 
-def body_of(document: StatementDocument | RatingDocument) -> str:
+def body_of(document: msgspec.Struct) -> str:
     """Canonical JSON: what is stored, hashed and signed."""
     return canonical(msgspec.to_builtins(document))
 
@@ -367,11 +260,6 @@ def body_of(document: StatementDocument | RatingDocument) -> str:
 def statement_from(body: str) -> StatementDocument:
     """A stored statement; raises msgspec.ValidationError if the table holds something else."""
     return msgspec.json.decode(body, type=StatementDocument)
-
-
-def rating_from(body: str) -> RatingDocument:
-    """A stored rating; raises msgspec.ValidationError if the table holds something else."""
-    return msgspec.json.decode(body, type=RatingDocument)
 
 
 def instant(at_ms: int) -> str:
@@ -383,11 +271,3 @@ def instant(at_ms: int) -> str:
 def kilo(amount: int) -> float:
     """Grams to kilograms; exact to the gram."""
     return amount / 1000
-
-
-def _percent_or_none(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 2)
-
-
-def _kilo_or_none(amount: int | None) -> float | None:
-    return None if amount is None else kilo(amount)

@@ -6,13 +6,16 @@ days covered, rounded half to even once per record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from sqlalchemy import select
 
 from gateway.accounts.periods import Period
+from gateway.carbon.comparison import ProductOutput, RatingInput
+from gateway.registry.model import Enterprise
 from gateway.store.database import Bind, reading
 from gateway.store.schema import activity_records
 
@@ -33,6 +36,29 @@ class Amount:
 
 # enterprise -> (kind "product" | "economic", subject) -> amount
 Outputs = dict[str, dict[tuple[str, str], Amount]]
+
+
+def rating_input(enterprise: Enterprise, amounts: Mapping[tuple[str, str], Amount]) -> RatingInput:
+    """What a rating needs of an enterprise's output in a period."""
+
+    def of(kind: str, subject: str) -> int | None:
+        return amounts[kind, subject].amount_u if (kind, subject) in amounts else None
+
+    return RatingInput(
+        industry=enterprise.industry,
+        products=tuple(
+            ProductOutput(
+                product.id,
+                product.unit,
+                of("product", product.id),
+                product.limits,
+                {trait: Decimal(value) for trait, value in product.traits.items()},
+            )
+            for product in enterprise.products
+        ),
+        output_value_u=of("economic", "output_value"),
+        added_value_u=of("economic", "added_value"),
+    )
 
 
 def outputs_of(bind: Bind, enterprises: Iterable[str], period: Period) -> Outputs:

@@ -14,9 +14,10 @@ from fractions import Fraction
 
 import msgspec
 
-from gateway.accounts.documents import COLOURS, Bilingual, Colour, RatingDocument, Reasons, StatementDocument
+from gateway.accounts.documents import Bilingual, StatementDocument
 from gateway.accounts.output import Outputs
 from gateway.accounts.periods import Period
+from gateway.accounts.rating_documents import COLOURS, Colour, RatingDocument, Reasons
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.units import convert
 from gateway.registry.model import STAGES, Enterprise, Park

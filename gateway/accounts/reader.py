@@ -19,10 +19,8 @@ from collectors.profile import MeterProfile
 from gateway.accounts import stored
 from gateway.accounts.devices import HealthDocument, health_of
 from gateway.accounts.documents import (
-    Colour,
     EntryDocument,
     FindingDocument,
-    RatingDocument,
     SignedStatement,
     StatementDocument,
     statement_document,
@@ -39,8 +37,9 @@ from gateway.accounts.parks import (
     overview_of,
     ranking_of,
 )
-from gateway.accounts.periods import Period, month_of
+from gateway.accounts.periods import Period, month_of, months_after
 from gateway.accounts.proofs import Growth, Proof, RootDocument, growth_of, proof_of, roots_after
+from gateway.accounts.rating_documents import Colour, RatingDocument, with_trend
 from gateway.accounts.series import ReadingsDocument, UsageDocument, readings_of, usage_of
 from gateway.accounts.stored import ChangeDocument, EntryFilter
 from gateway.carbon.calendar import local_day
@@ -50,6 +49,8 @@ from gateway.registry.model import Enterprise, Park, Point, Registry
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.timeseries import TimeSeriesStore
+
+TREND_MONTHS = (1, 12)  # a rating is set beside the month before, and the same month of the year before
 
 
 class AccountReader:
@@ -88,8 +89,12 @@ class AccountReader:
         return stored.signed_statement_of_month(self._engine, enterprise, period.text, version)
 
     def rating(self, enterprise: str, period: Period, *, version: int | None = None) -> RatingDocument | None:
-        """The rating of a month; None where there is none."""
-        return stored.rating_of_month(self._engine, enterprise, period.text, version)
+        """The rating of a month with its trend; None where there is none."""
+        rating = stored.rating_of_month(self._engine, enterprise, period.text, version)
+        if rating is None or period.kind != "month":
+            return rating
+        earlier = [months_after(period.start, -back).strftime("%Y-%m") for back in TREND_MONTHS]
+        return with_trend(rating, stored.ratings_of_enterprise(self._engine, enterprise, earlier))
 
     def entries(
         self, enterprise: str, period: Period, *, source: str | None = None, after_seq: int = 0, limit: int = 100

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from collectors.quantities import QUANTITIES
-from gateway.accounts.documents import Bilingual, Colour
+from gateway.accounts.documents import Bilingual
+from gateway.accounts.rating_documents import Colour
 from gateway.carbon.activities import ACTIVITIES
 from gateway.registry.model import Device, Enterprise, Name, Source
 

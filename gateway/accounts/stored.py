@@ -20,14 +20,13 @@ from gateway.accounts.documents import (
     Bilingual,
     EntryDocument,
     FindingDocument,
-    RatingDocument,
     SignedStatement,
     StatementDocument,
     entry_document,
     instant,
-    rating_from,
     statement_from,
 )
+from gateway.accounts.rating_documents import RatingDocument, rating_from
 from gateway.signing import attached
 from gateway.store.database import reading
 from gateway.store.ledger_repository import LedgerRepository
@@ -115,6 +114,12 @@ def rating_of_month(engine: Engine, enterprise: str, month: str, version: int | 
     with reading(engine) as connection:
         body = connection.execute(query.order_by(ratings.c.version.desc()).limit(1)).scalar_one_or_none()
     return None if body is None else rating_from(body)
+
+
+def ratings_of_enterprise(engine: Engine, enterprise: str, months: Iterable[str]) -> list[RatingDocument]:
+    """The newest stored rating of each of these months that has one, in their order."""
+    found = (rating_of_month(engine, enterprise, month, None) for month in months)
+    return [rating for rating in found if rating is not None]
 
 
 def ratings_of_month(engine: Engine, enterprises: Iterable[str], month: str) -> dict[str, RatingDocument]:

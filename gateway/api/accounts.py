@@ -17,8 +17,9 @@ from flask import Blueprint, Response, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
 from gateway.access import visible_enterprises
-from gateway.accounts.documents import Bilingual, RatingDocument, StatementDocument
+from gateway.accounts.documents import Bilingual, StatementDocument
 from gateway.accounts.periods import Period
+from gateway.accounts.rating_documents import RatingDocument
 from gateway.accounts.registered import bilingual
 from gateway.api import paging
 from gateway.api.auth import allowed, caller, parts

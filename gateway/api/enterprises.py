@@ -9,13 +9,8 @@ from flask import Blueprint
 
 from gateway.access import visible_enterprises
 from gateway.accounts.devices import HealthDocument
-from gateway.accounts.documents import (
-    EntryDocument,
-    FindingDocument,
-    RatingDocument,
-    SignedStatement,
-    StatementDocument,
-)
+from gateway.accounts.documents import EntryDocument, FindingDocument, SignedStatement, StatementDocument
+from gateway.accounts.rating_documents import RatingDocument
 from gateway.accounts.registered import EnterpriseDocument, EnterpriseItem, enterprise_document, enterprise_item
 from gateway.accounts.series import ReadingsDocument, UsageDocument
 from gateway.api import paging

@@ -8,8 +8,8 @@ from typing import Literal
 import msgspec
 
 from collectors.clock import to_ms
-from gateway.accounts.documents import Colour
 from gateway.accounts.periods import Period, month_of, parse_period
+from gateway.accounts.rating_documents import Colour
 from gateway.api.problem import ApiProblem
 from gateway.carbon.calendar import day_start_ms, local_day
 

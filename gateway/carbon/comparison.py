@@ -154,6 +154,13 @@ def compare(name: MetricName, statement: Statement, policy: Policy, given: Ratin
             f"{kind.en}: the policy has no benchmark for industry {given.industry} and its output.",
         )
     for benchmark in fitting:
+        unjudged = _unjudged(benchmark, policy, given)
+        if unjudged:
+            return Missing(
+                "no_benchmark",
+                f"{kind.zh}:产品 {unjudged} 未登记限额等级,能耗无法分别评价。",
+                f"{kind.en}: {unjudged} has no registered limit level, so the plant's sum cannot be judged.",
+            )
         reference = _reference(benchmark, policy, given)
         if reference is not None:
             return _compared(benchmark, statement, reference)
@@ -185,8 +192,16 @@ def _limited(benchmark: Benchmark, policy: Policy, given: RatingInput) -> list[t
         (product, policy.limits[limit])
         for product in given.products
         for limit in product.limits
-        if policy.limits[limit].unit == f"{numerator}/{product.unit}"
+        if limit in policy.limits and policy.limits[limit].unit == f"{numerator}/{product.unit}"
     ]
+
+
+def _unjudged(benchmark: Benchmark, policy: Policy, given: RatingInput) -> str:
+    """Products that were made and have no level of their own where others have one; the sum holds their energy too."""
+    if benchmark.limit != OF_PRODUCT:
+        return ""
+    judged = {product.product for product, _ in _limited(benchmark, policy, given)}
+    return ", ".join(own.product for own in given.products if own.made > 0 and own.product not in judged)
 
 
 def _reference(benchmark: Benchmark, policy: Policy, given: RatingInput) -> _Reference | None:
@@ -194,11 +209,7 @@ def _reference(benchmark: Benchmark, policy: Policy, given: RatingInput) -> _Ref
     if benchmark.mean is not None:
         return _of_mean(benchmark, policy, given)
     if benchmark.limit == OF_PRODUCT:
-        pairs = _limited(benchmark, policy, given)
-        judged = {product.product for product, _ in pairs}
-        if any(product.made > 0 and product.product not in judged for product in given.products):
-            return None  # energy went into something that no level is registered for: the sum cannot be judged
-        return _of_levels(pairs)
+        return _of_levels(_limited(benchmark, policy, given))
     level = policy.limits[str(benchmark.limit)]
     return _of_levels([(product, level) for product in given.of_unit(benchmark.per)])
 

@@ -15,7 +15,16 @@ from typing import Literal, get_args
 
 from collectors.errors import ConfigurationError, Problem
 from collectors.strict_yaml import build, parse
-from gateway.carbon.benchmarks import Benchmark, Benchmarks, Comparator, LimitLevels, MetricName, Words, load_benchmarks
+from gateway.carbon.benchmarks import (
+    OF_PRODUCT,
+    Benchmark,
+    Benchmarks,
+    Comparator,
+    LimitLevels,
+    MetricName,
+    Words,
+    load_benchmarks,
+)
 
 COLOURS = ("green", "yellow", "orange", "red")  # best first
 
@@ -42,7 +51,7 @@ class Gates:
     days_min: int
     provisional_share_max: float = 1.0
     # A metric that cannot be made: grey (no colour at all) or skip (the others decide, and the rating says so).
-    # Output that was not reported is grey unless the policy says otherwise: leaving a record out must not drop a metric.
+    # Output not reported is grey unless the policy says otherwise: leaving a record out must not drop a metric.
     without_output: Literal["grey", "skip"] = "grey"
     without_benchmark: Literal["grey", "skip"] = "skip"
 
@@ -101,7 +110,9 @@ class Policy:
         return self.file.policy
 
     def candidates(self, metric: MetricName, industry: str) -> list[Benchmark]:
-        """Benchmarks of a metric for an industry: the most specific code first, then in the order of the files."""
+        """Benchmarks of a metric for an industry: what its products are registered with, then the most specific code
+        first, then in the order of the files.
+        """
         wanted = self.file.compare_with.get(metric)
         fitting = [
             (max(len(code) for code in one.industries if industry.startswith(code)), one)
@@ -110,7 +121,7 @@ class Policy:
             and wanted in (None, one.comparator)
             and any(industry.startswith(code) for code in one.industries)
         ]
-        return [one for _, one in sorted(fitting, key=lambda pair: -pair[0])]
+        return [one for _, one in sorted(fitting, key=lambda pair: (pair[1].limit != OF_PRODUCT, -pair[0]))]
 
 
 def read_policy(text: str, file: str, benchmarks: Benchmarks) -> Policy:

@@ -73,7 +73,7 @@ def _thin(statement: Statement, policy: Policy) -> list[Reason]:
             statement.provisional_share,
             gates.provisional_share_max,
             "暂用旧版因子的排放",
-            "rests on a provisional factor",
+            "has a provisional factor",
         ),
     ):
         if share > most:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from flask_babel import LazyString, get_locale
 from flask_babel import lazy_gettext as _
 
-from gateway.accounts.documents import Bilingual, Reasons
+from gateway.accounts.documents import Bilingual
+from gateway.accounts.rating_documents import Reasons
 from gateway.carbon.activities import ACTIVITIES
 
 STAGES: Mapping[str, LazyString] = {
@@ -72,6 +73,11 @@ REASONS: Mapping[str, LazyString] = {
 METRICS: Mapping[str, LazyString] = {
     "carbon_intensity": _("碳排放强度"),
     "energy_intensity": _("能耗强度"),
+    "electricity_intensity": _("电耗强度"),
+    "carbon_per_output_value": _("单位产值碳排放"),
+    "energy_per_output_value": _("单位产值能耗"),
+    "carbon_per_added_value": _("单位工业增加值碳排放"),
+    "energy_per_added_value": _("单位工业增加值能耗"),
 }
 
 # Quantities that devices of a park commonly show; see collectors.quantities for all.

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from gateway.accounts.documents import as_far_as, body_of, rating_document, statement_document, statement_from
+from gateway.accounts.documents import as_far_as, body_of, statement_document, statement_from
+from gateway.accounts.output import rating_input
+from gateway.accounts.rating_documents import rating_document
 from gateway.carbon.calendar import ONE_DAY
-from gateway.carbon.comparison import ProductOutput, RatingInput
 from gateway.carbon.model import Statement
 from gateway.carbon.policy import Policy
 from gateway.carbon.rating import rate
@@ -71,7 +72,7 @@ class StatementsStage:
             newest = facts.newest
             if newest is None or newest.status == "closed":
                 return None
-            body = _body(_sum(enterprise, month, facts), newest.version, "closed", newest.predecessor)
+            body = _body(summed(enterprise, month, facts), newest.version, "closed", newest.predecessor)
             signature = self.signer.sign("tanmai-statement", body)
             StatementsRepository(connection).freeze(enterprise.id, month, newest.version, body, signature, now_ms)
         return newest.version
@@ -92,7 +93,7 @@ class StatementsStage:
     def due(self, registry: Registry, enterprise: Enterprise, month: str, facts: MonthFacts, now_ms: int) -> Written:
         """What of a month's newest version must be written anew."""
         newest = facts.newest
-        statement = _sum(enterprise, month, facts)
+        statement = summed(enterprise, month, facts)
         if newest is None and not statement.by_source and not self._is_current(registry, enterprise, month, now_ms):
             return Written()  # before the enterprise had any data: nothing to state
         closed = newest is not None and newest.status == "closed"
@@ -120,7 +121,7 @@ class StatementsStage:
     ) -> StoredRating | None:
         """The rating of a version, if it is another one than stands."""
         rating = rating_document(
-            rate(statement, self.policies[enterprise.rating_policy], _output(enterprise, facts)), version
+            rate(statement, self.policies[enterprise.rating_policy], rating_input(enterprise, facts.outputs)), version
         )
         body, stood = body_of(rating), facts.rating
         if stood is not None and (stood.version, stood.colour, stood.body) == (version, rating.colour, body):
@@ -128,7 +129,7 @@ class StatementsStage:
         return StoredRating(enterprise.id, statement.period, version, rating.colour, body, now_ms)
 
 
-def _sum(enterprise: Enterprise, month: str, facts: MonthFacts) -> Statement:
+def summed(enterprise: Enterprise, month: str, facts: MonthFacts) -> Statement:
     """The statement of a month as the ledger has it now."""
     return statement_of(
         enterprise,
@@ -137,24 +138,6 @@ def _sum(enterprise: Enterprise, month: str, facts: MonthFacts) -> Statement:
         days=facts.days,
         findings_open=facts.findings_open,
         last_seq=facts.last_seq,
-    )
-
-
-def _output(enterprise: Enterprise, facts: MonthFacts) -> RatingInput:
-    """What the enterprise made and earned on the days of the month that are in the statement."""
-    amounts = facts.outputs
-    value = amounts.get(("economic", "output_value"))
-    return RatingInput(
-        industry=enterprise.industry,
-        products=tuple(
-            ProductOutput(
-                product.id,
-                product.unit,
-                amounts[key].amount_u if (key := ("product", product.id)) in amounts else None,
-            )
-            for product in enterprise.products
-        ),
-        output_value_u=None if value is None else value.amount_u,
     )
 
 

@@ -26,7 +26,8 @@ from collectors.clock import HOUR_MS, to_ms
 from collectors.profile import load_profiles, shipped_config_dir
 from gateway import create_app
 from gateway.access import Access
-from gateway.accounts.documents import body_of, rating_document, statement_document
+from gateway.accounts.documents import body_of, statement_document
+from gateway.accounts.rating_documents import rating_document
 from gateway.accounts.reader import AccountReader
 from gateway.carbon import ledger
 from gateway.carbon.activities import ACTIVITIES

@@ -86,6 +86,7 @@ def test_the_policy_of_the_page_rates(config: Path) -> None:
     output = (ProductOutput("p", "t", 1_000_000_000),)
     steel = rate(statement, policy, RatingInput("C3130", output))
     assert (steel.colour, steel.policy, steel.official) == ("yellow", "my-park", False)
+    assert policy.file.weights == {"carbon_intensity": 2, "energy_intensity": 1}
     assert steel.reasons_en[-1] == "The park's own trial rule."
     assert "demo" not in steel.reasons_en[0]
     clinker = rate(statement, policy, RatingInput("C3011", output))
