@@ -8,6 +8,8 @@ What stays true:
 - Every failure of pymodbus or the network comes out as `Unreachable`, `ExceptionReply` or `WrongReply`. After the first
   and the last of them the connection is closed, so that a late reply can never be taken for the next one. RTU and ASCII
   frames carry no transaction number: before another request to the same unit and function, one more timeout is waited.
+- On a line without transaction numbers, the echo of our own request is told from a reply and passed over, whichever
+  way the adapter is made.
 
 Limit: on a serial line, a reply later than two timeouts could be taken for one to another block of the same length, and
 a refusal for one of any other block.
@@ -29,7 +31,7 @@ from pymodbus.pdu import ModbusPDU
 
 from collectors.clock import monotonic_s
 from collectors.errors import ExceptionReply, Unreachable, WrongReply
-from collectors.modbus.framing import answers, silence_s, without_noise
+from collectors.modbus.framing import answers, silence_s, without_echo, without_noise
 from collectors.modbus.line import Line, TcpLine, framing_of, on_line
 from collectors.modbus.plan import ReadBlock, transmission_s
 from collectors.profile import TimingLimits
@@ -169,7 +171,8 @@ class ModbusClient:
         if sending:
             self._sent = packet
             return packet
-        self._received = without_noise(self._framing, packet, *self._asked)
+        heard = without_noise(self._framing, packet, *self._asked)
+        self._received = without_noise(self._framing, without_echo(self._framing, self._sent, heard), *self._asked)
         return self._received
 
 

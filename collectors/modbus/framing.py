@@ -48,7 +48,17 @@ def without_noise(framing: Framing, received: bytes, unit: int, function_code: i
         for start in range(min(_NOISE_BYTES, len(received) - 2) + 1):
             if received[start] == unit and received[start + 1] & 0x7F == function_code:
                 return received[start:]
-    return received
+    return received[max(received.find(b":"), 0) :] if framing.is_text else received
+
+
+def without_echo(framing: Framing, sent: bytes, received: bytes) -> bytes:
+    """The bytes after our own request, which some two-wire adapters hear and hand back; b"" while it still comes in.
+
+    No reply to a read begins so: it would have to hold the request's checksum in just the right place.
+    """
+    if framing.has_transaction:
+        return received
+    return b"" if sent.startswith(received) else received.removeprefix(sent)
 
 
 def silence_s(framing: Framing, baud: int) -> float:

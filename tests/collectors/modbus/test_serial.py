@@ -171,6 +171,37 @@ def test_noise_before_and_after_a_right_frame_costs_nothing(raw_slave: StartSlav
         assert client.read(UNIT, BLOCK, LIMITS) == [555, 0, 100]
 
 
+@pytest.mark.parametrize("pieces", [(300,), (8, 300), (1, 2, 5, 300), (11, 300)])
+@pytest.mark.parametrize(("framing", "wrap"), [("rtu", rtu), ("ascii", ascii_frame)])
+@pytest.mark.parametrize("noise", [b"", b"\0"])
+def test_an_adapter_that_hands_back_the_request_costs_nothing(
+    raw_slave: StartSlave, framing: Any, wrap: Callable[[bytes], bytes], pieces: tuple[int, ...], noise: bytes
+) -> None:
+    def echo_and_reply(request: bytes) -> bytes:
+        rest = noise + request + wrap(GOOD)
+        for length in pieces:
+            slave.send(rest[:length])
+            time.sleep(0.03)
+            rest = rest[length:]
+        return b""
+
+    slave = raw_slave(echo_and_reply)
+
+    with closing(ModbusClient(SerialLine(slave.path, framing, BAUD))) as client:
+        assert client.read(UNIT, BLOCK, replace(LIMITS, timeout_s=5)) == [555, 0, 100]
+
+
+@pytest.mark.parametrize("part", [1, 2, 8])
+def test_an_echo_alone_is_no_reply(raw_slave: StartSlave, part: int) -> None:
+    slave = raw_slave(lambda request: request[:part])
+
+    with (
+        closing(ModbusClient(SerialLine(slave.path, baud=BAUD))) as client,
+        pytest.raises(Unreachable, match="no reply within"),
+    ):
+        client.read(UNIT, BLOCK, LIMITS)
+
+
 @pytest.mark.parametrize("late", ["0306FFFFFFFFFFFF", "8302"])
 @pytest.mark.parametrize("other", [replace(BLOCK, address=200), ReadBlock(3, 200, 2, ())])
 def test_a_late_reply_or_refusal_is_never_taken_for_that_of_another_block(
