@@ -24,6 +24,7 @@ from collectors.errors import ConfigurationError, Problem, StoreError
 from collectors.profile import MeterProfile, load_profiles
 from gateway.access import Access
 from gateway.accounts.reader import AccountReader
+from gateway.agent_configs.configs import AgentConfigs
 from gateway.broker.accounts import (
     GATEWAY_USER,
     BrokerAccount,
@@ -101,6 +102,7 @@ class House:
     intake: Intake
     ingest_stats: IngestStats
     metrics: CollectorRegistry
+    broker_address: BrokerAddress | None = None  # of the embedded broker, once it runs
     broker: EmbeddedBroker | None = None
     listener: MqttListener | None = None
     control_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -126,7 +128,19 @@ class House:
         started.callback(broker.stop)
         self.broker = broker
         parts = urlsplit(url)
-        return BrokerAddress(host, parts.port or port, username=GATEWAY_USER, password=self._broker_password())
+        address = BrokerAddress(host, parts.port or port, username=GATEWAY_USER, password=self._broker_password())
+        self.broker_address = address
+        return address
+
+    def known_broker(self) -> BrokerAddress | None:
+        """Where messages can be published from this process; None = nowhere, MQTT is off or its server not here."""
+        if self.settings.mqtt_url in ("embedded", "off"):
+            return self.broker_address
+        return BrokerAddress.of(self.settings.mqtt_url, self.settings.mqtt_ca_file)
+
+    @cached_property
+    def agent_configs(self) -> AgentConfigs:
+        return AgentConfigs(self.engine, self.settings.data_path, self.known_broker)
 
     def start_listener(self, address: BrokerAddress, started: contextlib.ExitStack) -> None:
         """Listen at the broker; a broker that is away is waited for in the background."""
@@ -191,6 +205,7 @@ class House:
             BatchesRepository(self.engine),
             self.set_aside,
             Deliveries(self.engine, self.registry),
+            self.agent_configs,
         )
         return Runner.create(
             context, LeaseRepository(self.engine), JobRunsRepository(self.engine), JobStats(self.metrics), holder

@@ -45,7 +45,12 @@ DEMO_MAY_IMPORT = ("gateway.demo", "gateway.control")
 # library -> the files that know it; * stands for any name
 LIBRARY_HOMES: dict[str, tuple[str, ...]] = {
     "pymodbus": ("collectors/modbus/client.py", "collectors/modbus/simulated_meter.py"),
-    "paho": ("edge_agent/mqtt_link.py", "gateway/ingest/mqtt_listener.py", "gateway/broker/dynamic_security.py"),
+    "paho": (
+        "edge_agent/mqtt_link.py",
+        "gateway/ingest/mqtt_listener.py",
+        "gateway/broker/dynamic_security.py",
+        "gateway/broker/retained.py",
+    ),
     "ssl": ("collectors/tls.py", "edge_agent/mqtt_link.py"),
     "zstandard": ("collectors/wire_forms.py", "gateway/ingest/http_intake.py"),
     "duckdb": ("gateway/store/duckdb_store.py",),

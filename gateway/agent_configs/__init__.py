@@ -1,0 +1,1 @@
+"""Configurations pushed to agents: made, signed, brought to the broker, and what became of them."""
