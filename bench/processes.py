@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import shutil
 import socket
@@ -36,6 +37,12 @@ def program(name: str, package: str) -> str:
     if found is None:
         raise BenchFailed(f"{name} is not installed: apt-get install {package}")
     return found
+
+
+def used_cpu_s() -> float:
+    """CPU seconds of this process so far, of all its threads."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def free_port() -> int:

@@ -1,5 +1,7 @@
 """Readings over MQTT. The only file of the gateway's ingest that knows paho-mqtt.
 
+paho keeps the connection; readings and receipts go past it, on the `Lane` that it takes for its socket.
+
 One thread reads from the broker, commits and answers (docs/decisions/0004-ingest-threads.md has the figures): it reads
 until nothing more lies ready or a group is full, commits the group, acknowledges, and publishes the receipts.
 
@@ -15,18 +17,20 @@ What stays true:
 - As a member of a group (`portion`) we count as connected once a shared message of our own came back: a broker that
   knows no shared subscriptions takes them without a word and never delivers anything.
 
-Limits: MQTT 3.1.1, QoS 1. MAX_RECEIPTS receipts on their way; beyond, a receipt is dropped and counted (the agent sends
-the batch again and is told `duplicate`). Set the broker's `max_inflight_messages` to 1000 or more: it is the size of
-the largest group.
+Limits: MQTT 3.1.1, QoS 1. `Lane` bounds the receipts on their way; beyond, a receipt is dropped and counted (the agent
+sends the batch again and is told `duplicate`). Set the broker's `max_inflight_messages` to 1000 or more: it is the size
+of the largest group.
 """
 
 from __future__ import annotations
 
 import re
+import select
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, cast
 
 import paho.mqtt.client as mqtt
 import structlog
@@ -37,6 +41,9 @@ from collectors import clock
 from collectors.wire import encode_receipt, stamped
 from gateway.broker.address import BrokerAddress
 from gateway.ingest.intake import Arrival, Intake
+from gateway.ingest.mqtt_lane import Lane
+from gateway.ingest.mqtt_packets import Published
+from gateway.ingest.mqtt_topics import FORMS, Routes
 from gateway.ingest.pending import Committed, Message, Pending
 from gateway.ingest.portion import WHOLE, Portion
 from gateway.ingest.stats import IngestStats
@@ -48,10 +55,7 @@ LONGEST_RECONNECT_S = 15.0
 IDLE_S = 0.5  # the longest sleep while nothing comes
 WATCH_S = 1.0
 STALL_S = 300.0  # longer than any store may take for a commit
-MAX_RECEIPTS = 10_000
-
-# Last level of the topic -> the form of its messages.
-FORMS: dict[str, Literal["batch", "telemetry"]] = {"readings": "batch", "telemetry": "telemetry", "status": "batch"}
+MAX_UNSENT_BYTES = 4 * 1024 * 1024  # to a broker that does not read; beyond, nothing more is read from it
 
 log = structlog.get_logger(__name__)
 
@@ -130,6 +134,20 @@ class MqttListener:
             self._link = self._new_link()
 
 
+class _Client(mqtt.Client):
+    """paho on a lane of ours: readings and receipts go past it."""
+
+    def __init__(self, client_id: str, published: Published) -> None:
+        super().__init__(
+            CallbackAPIVersion.VERSION2, client_id, clean_session=False, protocol=mqtt.MQTTv311, manual_ack=True
+        )
+        self._on_published = published
+
+    def _create_socket(self) -> Any:  # the one place where paho makes its connection
+        self.lane = Lane(cast(socket.socket, super()._create_socket()), self._on_published)
+        return self.lane
+
+
 class _Link(threading.Thread):
     """The network thread: connects, reads, commits, answers, and again."""
 
@@ -147,13 +165,14 @@ class _Link(threading.Thread):
         self._stats = stats
         self._client_id = client_id
         self._portion = portion
-        self._probe = f"tanmai/v1/-/{client_id}/probe"
+        self._probe = f"tanmai/v1/-/{client_id}/probe".encode()
         self._now_ms = now_ms
         self._pending = Pending(intake, stats)
         self._ending = threading.Event()
         self._abandoned = threading.Event()
         self._beat_s = clock.monotonic_s()
-        self._progress = 0  # packets that came in and mattered
+        self._routes = Routes(portion.takes)
+        self._passed_over: list[int] = []  # packet ids to be acknowledged without a commit
         self._taken = 0  # messages that came in and are not counted yet
         self._attempt = 0
         self._refusal = ""  # what the broker said against us on this connection
@@ -206,18 +225,17 @@ class _Link(threading.Thread):
                 self._drain(client)
         finally:
             self._pending.clear()
+            self._passed_over.clear()
             client.disconnect()
 
-    def _turn(self, client: mqtt.Client) -> bool:
+    def _turn(self, client: _Client) -> bool:
         """Read what lies ready, commit it, answer. False = the connection is lost."""
         now_s = self._beat_s = clock.monotonic_s()
         wait_s = min(self._pending.wait_s(now_s), IDLE_S)
         if self._pending.full and wait_s > 0:
             self._ending.wait(wait_s)
             return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
-        if client.loop(wait_s if self._pending else IDLE_S) != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return False
-        if not self._read_on(client):
+        if not self._exchange(client, wait_s if self._pending else IDLE_S):
             return False
         self._stats.took("mqtt", self._taken)
         self._taken = 0
@@ -225,58 +243,53 @@ class _Link(threading.Thread):
             self._answer(client, self._pending.commit(self._now_ms(), clock.monotonic_s()))
         return True
 
-    def _read_on(self, client: mqtt.Client) -> bool:
-        """Read without waiting until nothing more comes or a group is full."""
-        before = -1
-        while self._progress != before and not self._pending.full:
-            before = self._progress
+    def _exchange(self, client: _Client, wait_s: float) -> bool:
+        """Wait for the broker, read until nothing more comes or a group is full. False = the connection is lost."""
+        lane = client.lane
+        may_read = lane.unsent < MAX_UNSENT_BYTES
+        _wait(lane, 0 if may_read and lane.pending() else wait_s, may_read)
+        while may_read and not self._pending.full and lane.read():
+            pass
+        lane.acknowledge(self._passed_over)
+        self._passed_over.clear()
+        lane.flush()
+        while lane.for_paho:
             if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return False
-        return True
+        if client.want_write() and client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def _answer(self, client: mqtt.Client, committed: list[Committed]) -> None:
-        """Acknowledge, then publish the receipts."""
-        for one in committed:
-            if one.message.qos:
-                client.ack(one.message.mid, one.message.qos)
+    def _answer(self, client: _Client, committed: list[Committed]) -> None:
+        """Acknowledge, then publish the receipts; all of it in as few writes as the socket allows."""
+        lane, now_ms = client.lane, self._now_ms()
+        lane.acknowledge(one.message.mid for one in committed if one.message.qos)
         for one in committed:
             if one.receipt is None:
                 continue
-            topic = f"tanmai/v1/{one.message.arrival.enterprise}/{one.message.arrival.sender}/receipts"
-            sent = client.publish(topic, encode_receipt(stamped(one.receipt, self._now_ms())), qos=1)
-            if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            if not lane.publish(one.message.receipts, encode_receipt(stamped(one.receipt, now_ms))):
                 self._stats.receipts_dropped.inc()
+        lane.flush()
 
-    def _drain(self, client: mqtt.Client) -> None:
+    def _drain(self, client: _Client) -> None:
         """Commit what was read, and let the answers out."""
         if self._pending:
             self._answer(client, self._pending.commit(self._now_ms(), clock.monotonic_s()))
         deadline = clock.monotonic_s() + 1
-        while client.want_write() and clock.monotonic_s() < deadline:
-            if client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                break
+        while client.lane.unsent and not client.lane.for_paho and clock.monotonic_s() < deadline:
+            _wait(client.lane, 0.1, may_read=False)
+            client.lane.flush()
 
-    def _make_client(self) -> mqtt.Client:
+    def _make_client(self) -> _Client:
         address = self._address
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            self._client_id,
-            clean_session=False,
-            protocol=mqtt.MQTTv311,
-            manual_ack=True,
-        )
+        client = _Client(self._client_id, self._on_published)
         client.connect_timeout = CONNECT_TIMEOUT_S
-        # No limit but MAX_RECEIPTS: with one, paho walks through all receipts on their way at every PUBACK that comes.
-        client.max_inflight_messages_set(0)
-        client.max_queued_messages_set(MAX_RECEIPTS)
         if address.username is not None:
             client.username_pw_set(address.username, address.password)
         if address.tls:
             client.tls_set(ca_certs=address.ca_file)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
         return client
 
     def _lost(self, detail: str) -> None:
@@ -291,7 +304,7 @@ class _Link(threading.Thread):
         filters = self._portion.filters(tuple(FORMS))
         if self._portion.group:
             client.unsubscribe(self._portion.stale_filters(tuple(FORMS)))
-            filters.append(f"$share/{self._client_id}/{self._probe}")
+            filters.append(f"$share/{self._client_id}/{self._probe.decode()}")
         client.subscribe([(one, 1) for one in filters])
 
     def _on_subscribe(
@@ -307,7 +320,7 @@ class _Link(threading.Thread):
         if self._portion.group:
             why = "if it stays so the broker knows no shared subscriptions: use TANMAI_INGEST_SHARD"
             self.state = ListenerState(False, f"{self._address!r} has not sent us a shared message yet; {why}")
-            client.publish(self._probe, b"", qos=1)
+            client.publish(self._probe.decode(), b"", qos=1)
         else:
             self._connected()
 
@@ -315,28 +328,21 @@ class _Link(threading.Thread):
         self.state = ListenerState(True, f"connected to {self._address!r}")
         log.info("ingest.mqtt_connected", broker=repr(self._address))
 
-    def _on_publish(self, client: mqtt.Client, _data: Any, _mid: int, _code: Any, _properties: Any) -> None:
-        self._progress += 1
-
-    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        self._progress += 1
-        read = _read(message)
-        if read is None or not self._portion.takes(read.arrival.enterprise):
-            if read is None and message.topic == self._probe and not self.state.connected:
+    def _on_published(self, topic: bytes, qos: int, mid: int, payload: bytes) -> None:
+        """Note a message. One that says nothing (an emptied retained status) or is not for us is passed over."""
+        route = self._routes.of(topic)
+        if route is None or (route.kind == "status" and not payload):
+            if topic == self._probe and not self.state.connected:
                 self._connected()
-            client.ack(message.mid, message.qos)
+            self._passed_over += [mid] * qos
             return
-        self._pending.add(read)
+        arrival = Arrival(route.enterprise, route.sender, payload, route.form)
+        self._pending.add(Message(mid, qos, route.kind, route.receipts, arrival))
         self._taken += 1
 
 
-def _read(message: mqtt.MQTTMessage) -> Message | None:
-    """A message of ours, or None for what says nothing: an emptied retained status, a topic that cannot be one."""
-    try:
-        parts = message.topic.split("/")
-    except UnicodeDecodeError:
-        return None
-    if len(parts) != 5 or parts[4] not in FORMS or (parts[4] == "status" and not message.payload):
-        return None
-    arrival = Arrival(parts[2], parts[3], bytes(message.payload), FORMS[parts[4]])
-    return Message(message.mid, message.qos, parts[4], arrival)
+def _wait(lane: Lane, wait_s: float, may_read: bool) -> None:
+    """Until something comes, or goes out if something waits for that."""
+    poll = select.poll()
+    poll.register(lane, (select.POLLIN if may_read else 0) | (select.POLLOUT if lane.unsent else 0))
+    poll.poll(wait_s * 1000)

@@ -34,6 +34,7 @@ class Message:
     mid: int
     qos: int
     kind: str  # readings | telemetry | status
+    receipts: bytes  # the topic of the receipt
     arrival: Arrival
 
 

@@ -51,7 +51,7 @@ LIBRARY_HOMES: dict[str, tuple[str, ...]] = {
         "gateway/broker/dynamic_security.py",
         "gateway/broker/retained.py",
     ),
-    "ssl": ("collectors/tls.py", "edge_agent/mqtt_link.py"),
+    "ssl": ("collectors/tls.py", "edge_agent/mqtt_link.py", "gateway/ingest/mqtt_lane.py"),
     "zstandard": ("collectors/wire_forms.py", "gateway/ingest/http_intake.py"),
     "duckdb": ("gateway/store/duckdb_store.py",),
     "influxdb_client": ("gateway/store/influx_*.py",),
