@@ -75,6 +75,22 @@ def test_overloaded_bus_serves_all_devices_in_turn() -> None:
     assert max(counts) - min(counts) <= 2
 
 
+def test_a_dead_device_costs_its_neighbours_on_the_bus_a_few_slots_of_an_hour() -> None:
+    schedule = Schedule([Task("dead", "bus", 1000), Task("alive", "bus", 1000)])
+    now_ms, slots = 0, set()
+    while now_ms < 3_600_000:
+        names = schedule.start(now_ms, {"bus"})
+        if names == ["alive"]:
+            slots.add(now_ms // 1000)
+        takes_ms = {"dead": 4_000, "alive": 50}  # two requests of a second, each tried twice
+        started_ms, now_ms = now_ms, now_ms + sum(takes_ms[name] for name in names)
+        for name in names:
+            schedule.finished(name, now_ms, answered=name == "alive")
+        if now_ms == started_ms:
+            now_ms = now_ms // 1000 * 1000 + 1000
+    assert len(slots) > 3600 - 4 * 20  # 20 polls of the dead one: 8 while the back-off grows, then one in 5 min
+
+
 @settings(deadline=None)
 @given(every_ms=st.integers(100, 86_400_000), jump_ms=st.integers(1, 10**12), failures=st.integers(0, 5))
 def test_clock_set_back_silences_nobody_for_longer_than_its_period(every_ms: int, jump_ms: int, failures: int) -> None:

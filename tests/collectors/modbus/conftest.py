@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,63 @@ class LibmodbusSlave:
         self._library.modbus_close(self._context)
         self._library.modbus_mapping_free(self._mapping)
         self._library.modbus_free(self._context)
+
+
+class LibmodbusServer:
+    """A TCP server of libmodbus with several units behind one address; a unit that is not there stays silent."""
+
+    def __init__(self, port: int, units: Sequence[int]) -> None:
+        self._library = library = ctypes.CDLL("libmodbus.so.5")
+        library.modbus_new_tcp.restype = ctypes.c_void_p
+        library.modbus_mapping_new.restype = ctypes.POINTER(_Mapping)
+        self._context = ctypes.c_void_p(library.modbus_new_tcp(b"127.0.0.1", port))
+        self.units = {unit: library.modbus_mapping_new(0, 0, 1000, 1000) for unit in units}
+        self._listening = socket.socket(fileno=library.modbus_tcp_listen(self._context, 1))
+        library.modbus_set_indication_timeout(self._context, 0, 50_000)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        query = (ctypes.c_uint8 * 260)()
+        while not self._stopping.is_set():
+            if not select.select([self._listening], [], [], 0.05)[0]:
+                continue
+            connection = ctypes.c_int(self._listening.fileno())
+            with socket.socket(fileno=self._library.modbus_tcp_accept(self._context, ctypes.byref(connection))) as peer:
+                self._answer(peer, query)
+
+    def _answer(self, peer: socket.socket, query: Any) -> None:
+        while not self._stopping.is_set():
+            if not select.select([peer], [], [], 0.05)[0]:
+                continue
+            length = self._library.modbus_receive(self._context, query)
+            if length < 0:
+                return
+            if query[6] in self.units:
+                self._library.modbus_reply(self._context, query, length, self.units[query[6]])
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+        self._listening.close()
+        for mapping in self.units.values():
+            self._library.modbus_mapping_free(mapping)
+        self._library.modbus_free(self._context)
+
+
+@pytest.fixture
+def libmodbus_server() -> Iterator[Callable[..., LibmodbusServer]]:
+    """Starts TCP servers of libmodbus."""
+    servers: list[LibmodbusServer] = []
+
+    def start(port: int, *units: int) -> LibmodbusServer:
+        servers.append(LibmodbusServer(port, units))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture

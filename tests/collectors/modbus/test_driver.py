@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ import pytest
 from collectors.driver import Bus, PolledDevice
 from collectors.drivers import open_driver
 from collectors.modbus.client import ModbusClient
+from collectors.modbus.decode import encode
 from collectors.modbus.driver import MAX_UNANSWERED, ModbusDriver
 from collectors.modbus.line import Line, TcpLine
 from collectors.modbus.plan import ReadBlock, transmission_s
 from collectors.modbus.plan_memory import PlanMemory
 from collectors.modbus.simulated_meter import Fault, SimulatedMeter, SimulatedMeters
-from collectors.profile import MeterProfile, TimingLimits, read_profile
+from collectors.profile import MeterProfile, TimingLimits, load_profile, read_profile, shipped_config_dir
 from collectors.reading import Quality, Reading
 
 NOW_MS = 1_760_000_000_000
@@ -295,3 +296,26 @@ def test_the_connection_is_opened_again_after_the_server_was_away() -> None:
     assert values_of(before) == values_of(after) == VALUES
     assert {error.kind for error in away.errors} == {"unreachable"}
     assert away.readings == ()
+
+
+@pytest.mark.real("libmodbus")
+def test_a_tcp_server_of_libmodbus_gives_each_unit_its_own_values_around_one_that_is_dead(
+    libmodbus_server: Callable[..., Any], free_port: Callable[[], int]
+) -> None:
+    port, units, dead = free_port(), (1, 2, 247), 3
+    meter = load_profile(shipped_config_dir() / "meter_profiles" / "eastron-sdm630.yaml")
+    hasty = replace(meter, timing=replace(meter.timing, timeout_s=0.3, retries=0))
+    server = libmodbus_server(port, *units)
+    for unit in units:
+        for point in ("power", "energy_import"):
+            spec = meter.by_point[point]
+            table = server.units[unit].contents
+            for offset, word in enumerate(encode(unit + 0.5, spec)):
+                (table.registers if spec.function_code == 3 else table.inputs)[spec.address + offset] = word
+
+    with closing(open_driver(Bus("bus", "modbus-tcp", "127.0.0.1", port))) as driver:
+        for unit in (1, dead, 2, dead, 247, 1):
+            result = driver.poll(PolledDevice(f"meter-{unit}", unit, hasty, ("power", "energy_import")), NOW_MS)
+            values = [reading.value for reading in result.readings]
+            assert values == ([] if unit == dead else [unit + 0.5] * 2)
+            assert {error.kind for error in result.errors} == ({"unreachable"} if unit == dead else set())
