@@ -5,7 +5,6 @@ Exit codes: 0 fine, 1 a check, a store or the server failed, 2 usage or configur
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ import click
 from collectors.errors import ConfigurationError
 from gateway import printing
 from gateway.asking import ask, out
+from gateway.set_aside_cli import replay, set_aside
 from gateway.settings import load_settings
 
 ROLES = ("all", "ingest", "web", "scheduler")
@@ -119,19 +119,8 @@ def ingest() -> None:
     """What came in."""
 
 
-@ingest.command("set-aside")
-@click.option("--enterprise", help="Only this enterprise.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--after", default=0, help="Go on after this id.")
-@click.option("--show", "entry", type=int, help="Print the bytes of one of them.")
-def ingest_set_aside(enterprise: str | None, limit: int, after: int, entry: int | None) -> None:
-    """List readings and messages that were set aside, in the order they came, each with its reason."""
-    if entry is not None:
-        found = ask("set_aside_show", id=entry)
-        payload = base64.b64decode(found["payload"]) if found["encoding"] == "base64" else found["payload"].encode()
-        click.echo(payload, nl=sys.stdout.isatty())  # as they came, so that a file or a program can take them
-        return
-    printing.set_aside(out, ask("set_aside_list", enterprise=enterprise, limit=limit, after=after))
+ingest.add_command(set_aside)
+ingest.add_command(replay, "accept-again")  # its name until 0.1
 
 
 @ingest.command("signatures")
@@ -141,15 +130,6 @@ def ingest_signatures(enterprise: str | None, as_json: bool) -> None:
     """Show whose signatures the newest batches of each agent carried, and what they were worth."""
     answer = ask("ingest_signatures", enterprise=enterprise)
     _print_json(answer) if as_json else printing.signatures(out, answer)
-
-
-@ingest.command("accept-again")
-@click.option("--enterprise", help="Only this enterprise.")
-def ingest_accept_again(enterprise: str | None) -> None:
-    """Take in what was set aside because a sender, device or point was not registered, and is registered now."""
-    answer = ask("set_aside_accept", enterprise=enterprise)
-    out.print(f"{answer['readings']} readings stored out of {answer['messages']} that were set aside; ", end="")
-    out.print(f"{answer['left']} stay set aside: their sender or points are not registered")
 
 
 @click.command()

@@ -23,13 +23,14 @@ from gateway.accounts.periods import Period, parse_period
 from gateway.accounts.proofs import NoRootYet
 from gateway.carbon.calendar import local_day
 from gateway.control import OperationFailed
-from gateway.ingest.again import accept_again
+from gateway.ingest.again import MENDABLE, REPLAYABLE, accept_again
 from gateway.policy_operations import try_draft
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
 from gateway.registry.model import Enterprise
-from gateway.store.agent_configs_repository import ConfigRow
 from gateway.store.batches_repository import BatchesRepository
+from gateway.store.ingest_rows import SetAsideRow
+from gateway.store.set_aside_repository import SetAsideEntry
 from gateway.webhooks import operations as webhooks
 
 if TYPE_CHECKING:
@@ -255,21 +256,21 @@ def _set_aside_list(house: House, arguments: Arguments) -> Answer:
     after = arguments.get("after", 0)
     if not isinstance(after, int):
         raise OperationFailed("after must be the id of the last row seen")
-    rows = house.set_aside.page(enterprise=_optional(arguments, "enterprise"), after=after, limit=limit)
-    items = [
-        {
-            "id": row.id,
-            "received_at": instant(row.received_at_ms),
-            "enterprise": row.enterprise,
-            "sender": row.sender,
-            "batch": row.batch_id,
-            "reason": row.reason,
-            "detail": row.detail,
-            "count": row.count,
-        }
-        for row in rows
-    ]
-    return {"items": items}
+    enterprise, reason = _optional(arguments, "enterprise"), _optional(arguments, "reason")
+    rows = house.set_aside.page(enterprise=enterprise, reason=reason, after=after, limit=limit)
+    return {"items": [{"id": row.id, **_about_set_aside(row)} for row in rows]}
+
+
+def _about_set_aside(row: SetAsideEntry | SetAsideRow) -> Answer:
+    return {
+        "received_at": instant(row.received_at_ms),
+        "enterprise": row.enterprise,
+        "sender": row.sender,
+        "batch": row.batch_id,
+        "reason": row.reason,
+        "detail": row.detail,
+        "count": row.count,
+    }
 
 
 def _set_aside_show(house: House, arguments: Arguments) -> Answer:
@@ -277,17 +278,23 @@ def _set_aside_show(house: House, arguments: Arguments) -> Answer:
     row = house.set_aside.get(number) if isinstance(number, int) else None
     if row is None:
         raise OperationFailed(f"nothing is set aside under {number!r}")
+    about = _about_set_aside(row)
     try:
-        return {"payload": row.payload.decode(), "encoding": "utf-8"}
+        return {**about, "payload": row.payload.decode(), "encoding": "utf-8"}
     except UnicodeDecodeError:
-        return {"payload": base64.b64encode(row.payload).decode(), "encoding": "base64"}
+        return {**about, "payload": base64.b64encode(row.payload).decode(), "encoding": "base64"}
 
 
 def _set_aside_accept(house: House, arguments: Arguments) -> Answer:
-    """Take in what was set aside for want of a registration that is there now."""
-    only = _optional(arguments, "enterprise")
+    """Take in what was set aside for want of a registration that is there now, for one reason, or by id."""
+    only, reason, ids = _optional(arguments, "enterprise"), _optional(arguments, "reason"), arguments.get("ids") or []
     wanted = None if only is None else _enterprise(house, only).id
-    return asdict(accept_again(house.intake, house.set_aside, wanted, now_ms()))
+    if reason not in (None, *REPLAYABLE):
+        raise OperationFailed(f"what was set aside as {reason!r} stays wrong; taken in again: {', '.join(REPLAYABLE)}")
+    if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
+        raise OperationFailed("ids must be a list of ids")
+    reasons = MENDABLE if reason is None else (reason,)
+    return asdict(accept_again(house.intake, house.set_aside, wanted, now_ms(), reasons, ids))
 
 
 def _ingest_signatures(house: House, arguments: Arguments) -> Answer:
@@ -312,54 +319,6 @@ def _ingest_signatures(house: House, arguments: Arguments) -> Answer:
     return {"items": items, "of_newest": NEWEST_BATCHES}
 
 
-def _agent(house: House, arguments: Arguments) -> tuple[Enterprise, str]:
-    """The registered agent that `agent` names as ENTERPRISE/AGENT."""
-    name, _, agent = _text(arguments, "agent").partition("/")
-    enterprise = _enterprise(house, name)
-    known = [one.id for one in enterprise.agents]
-    if agent not in known:
-        raise OperationFailed(f"{name} has no agent {agent!r}; it has {', '.join(known) or 'none'}")
-    return enterprise, agent
-
-
-def _agent_config_key(house: House, arguments: Arguments) -> Answer:
-    key = house.agent_configs.key.public
-    return {"public_key": key.text, "key_id": key.key_id}
-
-
-def _agent_config_push(house: House, arguments: Arguments) -> Answer:
-    """Push a text; empty text takes the configuration back."""
-    enterprise, agent = _agent(house, arguments)
-    text, by = arguments.get("text"), _text(arguments, "by")
-    if not isinstance(text, str):
-        raise OperationFailed("text is missing: YAML, or empty to let the agent go by its own file")
-    file = str(arguments.get("file") or "configuration")
-    return asdict(house.agent_configs.push(enterprise, agent, text, file, by, now_ms()))
-
-
-def _agent_config_show(house: House, arguments: Arguments) -> Answer:
-    enterprise, agent = _agent(house, arguments)
-    rows = house.agent_configs.history(enterprise.id, agent)
-    newest = None if not rows else _config_item(rows[0]) | {"text": rows[0].text}
-    return {"newest": newest, "agent": house.agent_configs.said(enterprise.id, agent)}
-
-
-def _agent_config_history(house: House, arguments: Arguments) -> Answer:
-    enterprise, agent = _agent(house, arguments)
-    return {"items": [_config_item(row) for row in house.agent_configs.history(enterprise.id, agent)]}
-
-
-def _config_item(row: ConfigRow) -> Answer:
-    return {
-        "version": row.version,
-        "made_at": instant(row.made_at_ms),
-        "made_by": row.made_by,
-        "outcome": row.outcome or "waiting for the agent",
-        "why": row.why,
-        "decided_at": None if row.decided_at_ms is None else instant(row.decided_at_ms),
-    }
-
-
 OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "registry_apply": _registry_apply,
     "registry_show": _registry_show,
@@ -377,10 +336,6 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "set_aside_show": _set_aside_show,
     "set_aside_accept": _set_aside_accept,
     "ingest_signatures": _ingest_signatures,
-    "agent_config_key": _agent_config_key,
-    "agent_config_push": _agent_config_push,
-    "agent_config_show": _agent_config_show,
-    "agent_config_history": _agent_config_history,
     "policy_try": try_draft,
     "webhook_create": webhooks.create,
     "webhook_list": webhooks.show_all,

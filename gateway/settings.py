@@ -72,6 +72,9 @@ class Settings:
     close_day: int = _setting(
         5, "TANMAI_CLOSE_DAY", "day of the next month on which a month closes by itself; 0 = only by `tanmai close`"
     )
+    set_aside_days: int = _setting(
+        365, "TANMAI_SET_ASIDE_DAYS", "days after which what could not be stored is dropped; 0 = by room only"
+    )
     log_level: str = _setting("info", "TANMAI_LOG_LEVEL", "debug, info, warning or error")
 
     @property
@@ -163,6 +166,8 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
         wrong.append(("TANMAI_SETTLE_S", "must not be negative"))
     if not 0 <= settings.close_day <= 28:
         wrong.append(("TANMAI_CLOSE_DAY", "must be 0 to 28"))
+    if settings.set_aside_days < 0:
+        wrong.append(("TANMAI_SET_ASIDE_DAYS", "must not be negative; 0 = no limit"))
     if settings.log_level not in ("debug", "info", "warning", "error"):
         wrong.append(("TANMAI_LOG_LEVEL", "must be debug, info, warning or error"))
     return wrong

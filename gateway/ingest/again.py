@@ -35,7 +35,10 @@ MENDABLE = (
     *("unknown_enterprise", "unknown_agent", "unknown_device", "unknown_point"),
     *("unsigned", "unknown_key", "expired_key"),
 )
-PARTS = ("unknown_device", "unknown_point")  # reasons of readings; what they left is a batch without its seal
+# What also may be right by now, and is tried only when it is asked for: a store was mended or has room, a time came,
+# a mistake of ours was put right, a quota was raised.
+REPLAYABLE = (*MENDABLE, "store_refused", "in_future", "failed", "over_quota")
+PARTS = ("unknown_device", "unknown_point", "store_refused", "in_future")  # of readings: a batch without its seal
 BATCHES = 200
 
 
@@ -68,17 +71,25 @@ class Again:
         return Again(self.messages + other.messages, self.readings + other.readings, self.left + other.left)
 
 
-def accept_again(intake: Intake, aside: SetAside, enterprise: str | None, now_ms: int) -> Again:
-    """Try everything set aside for want of a registration; None = of all enterprises. Raises StoreUnavailable."""
-    ids = sorted(_ids(aside, enterprise))  # taken down first: what is set aside anew meanwhile is not tried again
+def accept_again(
+    intake: Intake,
+    aside: SetAside,
+    enterprise: str | None,
+    now_ms: int,
+    reasons: Sequence[str] = MENDABLE,
+    only: Sequence[int] = (),
+) -> Again:
+    """Try what was set aside for these reasons, or these rows; None = of all enterprises. Raises StoreUnavailable."""
+    # Taken down first: what is set aside anew meanwhile is not tried again.
+    ids = sorted(set(only)) or sorted(_ids(aside, enterprise, reasons))
     done = Again()
     for first in range(0, len(ids), BATCHES):
         done += _accept(intake, aside, ids[first : first + BATCHES], now_ms)
     return done
 
 
-def _ids(aside: SetAside, enterprise: str | None) -> Iterator[int]:
-    for reason in MENDABLE:
+def _ids(aside: SetAside, enterprise: str | None, reasons: Sequence[str]) -> Iterator[int]:
+    for reason in reasons:
         after = 0
         while page := aside.page(enterprise=enterprise, reason=reason, after=after, limit=BATCHES):
             yield from (row.id for row in page)
@@ -87,7 +98,8 @@ def _ids(aside: SetAside, enterprise: str | None) -> Iterator[int]:
 
 def _accept(intake: Intake, aside: SetAside, ids: Sequence[int], now_ms: int) -> Again:
     directory = intake.directory()
-    rows = [(number, row) for number in ids if (row := aside.get(number)) is not None]
+    found = ((number, aside.get(number)) for number in ids)
+    rows = [(number, row) for number, row in found if row is not None and row.reason in REPLAYABLE]
     wholes = intake.batches.known([_key(row) for _, row in rows if row.reason in PARTS])
     tried: list[int] = []
     arrivals: list[Arrival] = []

@@ -85,12 +85,12 @@ READING_CHECKS: tuple[ReadingCheck, ...] = (
     ReadingCheck(
         "unknown_device",
         lambda cells, limits, now_ms: cells.point_id == UNKNOWN_DEVICE,
-        lambda limits: "the device is not in the registry: add it, then `tanmai ingest accept-again`",
+        lambda limits: "the device is not in the registry: add it, then `tanmai ingest set-aside replay`",
     ),
     ReadingCheck(
         "unknown_point",
         lambda cells, limits, now_ms: cells.point_id == UNKNOWN_POINT,
-        lambda limits: "the device has no such point in the registry: add it, then `tanmai ingest accept-again`",
+        lambda limits: "the device has no such point in the registry: add it, then `tanmai ingest set-aside replay`",
     ),
     ReadingCheck(
         "in_future",

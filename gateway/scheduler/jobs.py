@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import structlog
+
 from collectors.clock import HOUR_MS
-from gateway.agent_configs.configs import AgentConfigs
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.scheduler.pipeline import Pipeline
 from gateway.settings import Settings
@@ -19,8 +20,10 @@ CLOSE_EVERY_S = 600.0
 ROOTS_EVERY_S = 600.0
 HOUSEKEEPING_EVERY_S = 3600.0
 WEBHOOKS_EVERY_S = 5.0
-AGENT_CONFIGS_EVERY_S = 60.0
 BATCHES_KEPT_MS = 100 * 24 * HOUR_MS  # a forgotten batch that comes again is stored again, which changes nothing
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,6 @@ class JobContext:
     batches: BatchesRepository
     set_aside: SetAsideRepository
     webhooks: Deliveries
-    agent_configs: AgentConfigs
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +64,24 @@ def _keep_house(context: JobContext, now_ms: int) -> dict[str, Any]:
     """What grows with every message is kept within its limits; what went is counted in the job's result."""
     return {
         "batches_forgotten": context.batches.forget_before(now_ms - BATCHES_KEPT_MS),
+        "set_aside_expired": _drop_expired(context, now_ms),
         "set_aside_dropped": context.set_aside.trim(),
     }
 
 
+def _drop_expired(context: JobContext, now_ms: int) -> int:
+    """Drop what was set aside so long ago that nobody will mend it; the log says whose it was, and why it was there."""
+    kept_days = context.settings.set_aside_days
+    if kept_days == 0:
+        return 0
+    dropped = context.set_aside.forget_before(now_ms - kept_days * 24 * HOUR_MS)
+    for (enterprise, reason), count in sorted(dropped.items()):
+        log.warning("set_aside.expired", enterprise=enterprise, reason=reason, count=count, kept_days=kept_days)
+    return sum(dropped.values())
+
+
 def _bring_changes(context: JobContext, now_ms: int) -> dict[str, Any]:
     return asdict(context.webhooks.run(now_ms))
-
-
-def _bring_configs(context: JobContext, now_ms: int) -> dict[str, Any]:
-    return context.agent_configs.deliver(now_ms)
 
 
 JOBS: tuple[Job, ...] = (
@@ -80,5 +90,4 @@ JOBS: tuple[Job, ...] = (
     Job("daily_roots", lambda settings: ROOTS_EVERY_S, _make_roots),
     Job("housekeeping", lambda settings: HOUSEKEEPING_EVERY_S, _keep_house),
     Job("webhooks", lambda settings: WEBHOOKS_EVERY_S, _bring_changes, lane="webhooks"),
-    Job("agent_configs", lambda settings: AGENT_CONFIGS_EVERY_S, _bring_configs, lane="agent_configs"),
 )

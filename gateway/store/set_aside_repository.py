@@ -2,8 +2,8 @@
 
 What stays true: rows are added in the transaction of their batch; whatever bytes and names a sender makes up, a row can
 be written (text is cut to its column and freed of characters that a database refuses).
-Limits: `trim` keeps the newest rows within MAX_ROWS and MAX_BYTES of payload; it is for housekeeping and says how many
-went.
+Limits: `trim` keeps the newest rows within MAX_ROWS and MAX_BYTES of payload, `forget_before` drops what is older than
+the setting; both are for housekeeping and say how many went.
 """
 
 from __future__ import annotations
@@ -82,6 +82,15 @@ class SetAsideRepository:
         """Forget rows, once they were sent again or judged worthless; gives how many."""
         with writing(self._bind) as connection:
             return connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount
+
+    def forget_before(self, at_ms: int) -> dict[tuple[str, str], int]:
+        """Drop rows that came before; gives the readings dropped by (enterprise, reason), to be logged and shown."""
+        old = table.c.received_at_ms < at_ms
+        counted = select(table.c.enterprise, table.c.reason, func.sum(table.c["count"])).where(old)
+        with writing(self._bind) as connection:
+            dropped = connection.execute(counted.group_by(table.c.enterprise, table.c.reason)).all()
+            connection.execute(delete(table).where(old))
+        return {(enterprise, reason): int(count) for enterprise, reason, count in dropped}
 
     def trim(self, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> int:
         """Drop the oldest rows over the limits; gives how many, so that it can be counted and shown."""

@@ -1,4 +1,4 @@
-"""Bad input over HTTP and MQTT: a clear reason on the receipt and in `tanmai ingest set-aside`, nothing else lost."""
+"""Bad input over HTTP and MQTT: a clear reason on the receipt and in `ingest set-aside list`, nothing else lost."""
 
 from __future__ import annotations
 
@@ -285,11 +285,13 @@ def test_telemetry_of_an_unregistered_device_is_set_aside_and_the_others_count(p
 
 def test_the_command_lists_what_was_set_aside_and_shows_its_bytes(park: Gateway) -> None:
     assert park.post("/api/v1/readings", park.token("device", AGENT), b"\xfe no json").status == 200
-    said = park.tanmai("ingest", "set-aside", "--enterprise", PLANT, "--limit", "1000")
+    said = park.tanmai("ingest", "set-aside", "list", "--enterprise", PLANT, "--limit", "1000")
     assert said.code == 0
     line = [line for line in said.out.splitlines() if "undecodable" in line][-1]
-    shown = park.tanmai("ingest", "set-aside", "--show", line.split()[0])
+    shown = park.tanmai("ingest", "set-aside", "show", line.split()[0], "--raw")
     assert shown.out.encode(errors="surrogateescape") == b"\xfe no json"
+    shown = park.tanmai("ingest", "set-aside", "show", line.split()[0])
+    assert "reason: undecodable" in shown.out and "fe 20 6e 6f" in shown.out
     assert "edge-1" in line
 
 

@@ -232,7 +232,7 @@ def commands(booked: Booked, directory: Path) -> list[list[str]]:
         ["verify", "--json"],
         ["registry", "show"],
         ["token", "list"],
-        ["ingest", "set-aside"],
+        ["ingest", "set-aside", "list"],
         ["rollup", "--until", "2026-01-01T00:00:00+08:00", "--json"],
         ["registry", "apply", str(broken)],
         ["records", "import", str(records), "--enterprise", PLANT],

@@ -105,4 +105,21 @@ def test_accepting_again_is_no_way_around_the_sender(plant: Plant) -> None:
     arrival = Arrival(PLANT, "edge-1", batch("incomer", ["energy_import"]), credential="91350583M00000035E/edge-1")
     accept_batches([arrival], plant.house.intake, NOON)
     assert again(plant) == {"messages": 0, "readings": 0, "left": 0}
+    (row,) = plant.house.set_aside.page()
+    assert plant.house.operations.call("set_aside_accept", ids=[row.id])["messages"] == 0
     assert aside(plant) == {"other_enterprise": 1}
+
+
+def test_one_reason_or_some_rows_come_in_when_they_are_asked_for(plant: Plant) -> None:
+    early = json.loads(batch("incomer", ["energy_import"]))
+    for number in range(3):
+        early["batch"] = f"early-{number}"
+        early["devices"][0]["rows"][0][0] = NOON + number
+        arrival = Arrival(PLANT, "edge-1", json.dumps(early).encode())
+        accept_batches([arrival], plant.house.intake, NOON - 3_600_000)
+    assert aside(plant) == {"in_future": 3}
+    assert again(plant)["messages"] == 0  # a clock that was ahead is not believed unasked
+    first = plant.house.set_aside.page()[0].id
+    assert plant.house.operations.call("set_aside_accept", ids=[first])["readings"] == 1
+    assert plant.house.operations.call("set_aside_accept", reason="in_future", enterprise=PLANT)["readings"] == 2
+    assert aside(plant) == {}

@@ -15,7 +15,7 @@ from collectors.errors import StoreUnavailable
 from gateway.scheduler.jobs import JOBS, Job, JobContext
 from gateway.scheduler.runner import LEASE, LEASE_TTL_MS, JobStats, Runner
 from gateway.store.batches_repository import BatchesRepository
-from gateway.store.ingest_rows import BatchRow
+from gateway.store.ingest_rows import BatchRow, SetAsideRow
 from gateway.store.job_runs_repository import JobRunsRepository
 from gateway.store.lease_repository import LeaseRepository
 from gateway.webhooks.delivery import Deliveries
@@ -37,7 +37,6 @@ def runner_of(plant: Plant) -> RunnerOf:
             BatchesRepository(house.engine),
             house.set_aside,
             Deliveries(house.engine, house.registry),
-            house.agent_configs,
         )
         stats = JobStats(CollectorRegistry())
         return Runner.create(context, LeaseRepository(house.engine), JobRunsRepository(house.engine), stats, holder)
@@ -138,6 +137,23 @@ def test_a_job_that_fails_is_recorded_and_runs_again(
     assert str(error) in results(plant)["probe"]
     runner.run(job)
     assert results(plant)["probe"] == '{"done": 1}'
+
+
+def test_what_was_set_aside_too_long_ago_is_dropped_and_logged(
+    runner_of: RunnerOf, plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day_ms = 24 * 3_600_000
+    plant.house.set_aside.add(
+        SetAsideRow(now_ms() - age_days * day_ms, PLANT, "edge-1", f"b{age_days}", "unknown_point", "…", 5, b"{}")
+        for age_days in (400, 300)
+    )
+    job = next(job for job in JOBS if job.name == "housekeeping")
+    context = runner_of("one").context
+    unlimited = replace(context, settings=replace(context.settings, set_aside_days=0))
+    assert job.run(unlimited, now_ms())["set_aside_expired"] == 0
+    assert job.run(context, now_ms())["set_aside_expired"] == 5
+    assert [row.batch_id for row in plant.house.set_aside.page()] == ["b300"]
+    assert "set_aside.expired" in capsys.readouterr().out
 
 
 def test_old_batches_are_forgotten_and_young_ones_kept(runner_of: RunnerOf, plant: Plant) -> None:
