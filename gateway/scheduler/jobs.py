@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from collectors.clock import HOUR_MS
+from gateway.agent_configs.configs import AgentConfigs
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.scheduler.pipeline import Pipeline
 from gateway.settings import Settings
@@ -20,6 +21,7 @@ CLOSE_EVERY_S = 600.0
 ROOTS_EVERY_S = 600.0
 HOUSEKEEPING_EVERY_S = 3600.0
 WEBHOOKS_EVERY_S = 5.0
+AGENT_CONFIGS_EVERY_S = 60.0
 BATCHES_KEPT_MS = 100 * 24 * HOUR_MS  # a forgotten batch that comes again is stored again, which changes nothing
 
 
@@ -36,6 +38,7 @@ class JobContext:
     batches: BatchesRepository
     set_aside: SetAsideRepository
     webhooks: Deliveries
+    agent_configs: AgentConfigs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,15 @@ def _bring_changes(context: JobContext, now_ms: int) -> dict[str, Any]:
     return asdict(context.webhooks.run(now_ms))
 
 
+def _bring_configs(context: JobContext, now_ms: int) -> dict[str, Any]:
+    return context.agent_configs.deliver(now_ms)
+
+
 JOBS: tuple[Job, ...] = (
     Job("rollup", lambda settings: settings.rollup_every_s, _roll_up),
     Job("close_months", lambda settings: CLOSE_EVERY_S, _close_months),
     Job("daily_roots", lambda settings: ROOTS_EVERY_S, _make_roots),
     Job("housekeeping", lambda settings: HOUSEKEEPING_EVERY_S, _keep_house),
     Job("webhooks", lambda settings: WEBHOOKS_EVERY_S, _bring_changes, lane="webhooks"),
+    Job("agent_configs", lambda settings: AGENT_CONFIGS_EVERY_S, _bring_configs, lane="agent_configs"),
 )

@@ -37,6 +37,7 @@ def runner_of(plant: Plant) -> RunnerOf:
             BatchesRepository(house.engine),
             house.set_aside,
             Deliveries(house.engine, house.registry),
+            house.agent_configs,
         )
         stats = JobStats(CollectorRegistry())
         return Runner.create(context, LeaseRepository(house.engine), JobRunsRepository(house.engine), stats, holder)
