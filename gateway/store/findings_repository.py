@@ -1,7 +1,8 @@
-"""Findings: what is odd in the data, since when, and whether it still is.
+"""Findings: what is odd in the data, since when, whether it still is, and who took note of it and why.
 
 What stays true: a finding is known by (enterprise, name, subject, at_ms) and keeps its id and the time it was first
-seen for good, also when it is resolved and comes back. Computing the same again changes nothing.
+seen for good, also when it is resolved and comes back. Computing the same again changes nothing: what was acknowledged
+stays so while its values are the same, and is open again once they are not. Decisions are kept; they only grow.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 from gateway.carbon.model import Finding
 from gateway.store.canonical_json import canonical
 from gateway.store.database import Bind, reading, take_turns, writing
+from gateway.store.schema import finding_decisions as decisions
 from gateway.store.schema import findings as table
 
 Status = Literal["open", "acknowledged", "resolved"]
@@ -47,6 +49,23 @@ class StoredFinding:
     status: Status
     first_seen_ms: int
     resolved_at_ms: int | None
+    acknowledged_at_ms: int | None = None
+    acknowledged_by: str = ""
+    acknowledged_why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided about a finding."""
+
+    at_ms: int
+    status: Status  # what it became
+    by: str
+    why: str
+
+
+BY_DATA = "data"  # in place of a person: the finding's values became others
+VALUES_CHANGED = "its values are others than those that were acknowledged"
 
 
 class FindingsRepository:
@@ -98,6 +117,41 @@ class FindingsRepository:
                 changed = _changed(stood[key], finding) if key in stood else {}
                 if changed:
                     connection.execute(update(table).where(table.c.id == stood[key].id).values(changed))
+                if changed.get("acknowledged_at_ms", 0) is None:
+                    _note(connection, stood[key].id, Decision(now_ms, "open", BY_DATA, VALUES_CHANGED))
+
+    def decide(self, enterprise: str, finding_id: int, decision: Decision) -> StoredFinding | None:
+        """Acknowledge or reopen a finding; None if the enterprise has no such one, or if it is resolved.
+
+        Deciding what stands already is noted too: a second reason does not replace the first.
+        """
+        acknowledged = decision.status == "acknowledged"
+        values = {
+            "status": decision.status,
+            "acknowledged_at_ms": decision.at_ms if acknowledged else None,
+            "acknowledged_by": decision.by if acknowledged else "",
+            "acknowledged_why": decision.why if acknowledged else "",
+        }
+        wanted = (table.c.enterprise == enterprise) & (table.c.id == finding_id) & (table.c.status != "resolved")
+        with writing(self._bind) as connection:
+            take_turns(connection, table)
+            if not connection.execute(update(table).where(wanted).values(values)).rowcount:
+                return None
+            _note(connection, finding_id, decision)
+        return self.get(enterprise, finding_id)
+
+    def get(self, enterprise: str, finding_id: int) -> StoredFinding | None:
+        """A finding of an enterprise by its id."""
+        query = select(table).where(table.c.enterprise == enterprise, table.c.id == finding_id)
+        with reading(self._bind) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _stored(row)
+
+    def decisions(self, finding_id: int) -> list[Decision]:
+        """All that was decided about a finding, oldest first."""
+        query = select(decisions).where(decisions.c.finding_id == finding_id).order_by(decisions.c.number)
+        with reading(self._bind) as connection:
+            return [Decision(row.at_ms, row.status, row.by, row.why) for row in connection.execute(query)]
 
     def open_count(self, enterprise: str, start_ms: int, end_ms: int) -> int:
         """Findings that are open in start_ms <= at_ms < end_ms."""
@@ -207,12 +261,35 @@ def _row(finding: Finding, now_ms: int) -> dict[str, Any]:
 
 
 def _changed(row: Row[Any], finding: Finding) -> dict[str, Any]:
-    """The columns that a finding which is found again sets anew; an acknowledged one stays acknowledged."""
+    """The columns that a finding which is found again sets anew.
+
+    An acknowledged one stays so, and is so again when it comes back, unless its values are others.
+    """
     fresh = _row(finding, 0)
     changed = {name: fresh[name] for name in _SHOWN if fresh[name] != row._mapping[name]}
+    if row.acknowledged_at_ms is not None and "values" in changed:
+        changed |= _UNACKNOWLEDGED
     if row.status == "resolved":
-        changed |= {"status": "open", "resolved_at_ms": None}
+        stays = row.acknowledged_at_ms is not None and "values" not in changed
+        changed |= {"status": "acknowledged" if stays else "open", "resolved_at_ms": None}
     return changed
+
+
+_UNACKNOWLEDGED = {"status": "open", "acknowledged_at_ms": None, "acknowledged_by": "", "acknowledged_why": ""}
+
+
+def _note(connection: Connection, finding_id: int, decision: Decision) -> None:
+    """Add to what was decided; the caller holds the turn, so numbers have no gaps."""
+    count = select(func.count()).where(decisions.c.finding_id == finding_id)
+    row = {
+        "finding_id": finding_id,
+        "number": int(connection.execute(count).scalar_one()) + 1,
+        "at_ms": decision.at_ms,
+        "status": decision.status,
+        "by": decision.by,
+        "why": decision.why,
+    }
+    connection.execute(decisions.insert(), row)
 
 
 def _stored(row: Row[Any]) -> StoredFinding:
@@ -226,4 +303,13 @@ def _stored(row: Row[Any]) -> StoredFinding:
         zh=row.zh,
         en=row.en,
     )
-    return StoredFinding(row.id, finding, row.status, row.first_seen_ms, row.resolved_at_ms)
+    return StoredFinding(
+        row.id,
+        finding,
+        row.status,
+        row.first_seen_ms,
+        row.resolved_at_ms,
+        row.acknowledged_at_ms,
+        row.acknowledged_by,
+        row.acknowledged_why,
+    )

@@ -1,7 +1,7 @@
 """The relational tables, for SQLite and PostgreSQL alike. Alembic's migrations create them; a test compares the two.
 
-What stays true: `ledger_entries`, `changes`, `ledger_roots` and `ledger_spans` only grow. Times are UTC epoch
-milliseconds. JSON columns hold canonical text (sorted keys, no spaces) where a hash covers them.
+What stays true: `ledger_entries`, `changes`, `ledger_roots`, `ledger_spans` and `finding_decisions` only grow. Times
+are UTC epoch milliseconds. JSON columns hold canonical text (sorted keys, no spaces) where a hash covers them.
 """
 
 from __future__ import annotations
@@ -260,7 +260,22 @@ findings = Table(
     Column("status", String(12), nullable=False),  # open | acknowledged | resolved
     Column("first_seen_ms", BigInteger, nullable=False),
     Column("resolved_at_ms", BigInteger),
+    Column("acknowledged_at_ms", BigInteger),
+    Column("acknowledged_by", String(200), nullable=False, server_default=""),
+    Column("acknowledged_why", Text, nullable=False, server_default=""),
     UniqueConstraint("enterprise", "name", "subject", "at_ms"),
+)
+
+# What was decided about findings, by whom and why. A decision is never changed or deleted.
+finding_decisions = Table(
+    "finding_decisions",
+    metadata,
+    Column("finding_id", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 … of this finding
+    Column("at_ms", BigInteger, nullable=False),
+    Column("status", String(12), nullable=False),  # what it became: acknowledged | open
+    Column("by", String(200), nullable=False),  # role and subject of the token, or a person's name; "data" = new values
+    Column("why", Text, nullable=False),
 )
 
 # The platform follows this feed; `seq` has no gaps because it is handed out under the writer's lock.

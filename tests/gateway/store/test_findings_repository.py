@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from gateway.carbon.model import Finding
 from gateway.store.database import writing
-from gateway.store.findings_repository import FindingsRepository, Judged
+from gateway.store.findings_repository import BY_DATA, Decision, FindingsRepository, Judged
 
 PLANT = "91350500M00000000Y"
 POINT = "incomer-1.energy_import"
@@ -124,3 +124,62 @@ def test_a_finding_about_nothing_that_was_judged_is_refused(engine: Engine) -> N
     with pytest.raises(ValueError, match="outside"):
         findings.replace_all([Judged(PLANT, POINT, 0, 50), Judged(PLANT, "gas-1.volume", 50, 99)], [finding(60)], 1000)
     assert states(findings) == []
+
+
+def acknowledged(findings: FindingsRepository, number: int, now_ms: int = 1500) -> None:
+    assert findings.decide(PLANT, number, Decision(now_ms, "acknowledged", "park lin", "the meter was changed"))
+
+
+def test_acknowledged_finding_stays_so_while_its_values_are_the_same(engine: Engine) -> None:
+    findings = FindingsRepository(engine)
+    findings.replace(PLANT, POINT, 0, 100, [finding(10)], 1000)
+    acknowledged(findings, 1)
+    findings.replace(PLANT, POINT, 0, 100, [finding(10)], 2000)
+    (stored,) = findings.page(PLANT, 9)
+    assert (stored.status, stored.acknowledged_at_ms, stored.acknowledged_by) == ("acknowledged", 1500, "park lin")
+    assert stored.acknowledged_why == "the meter was changed"
+    assert findings.open_count(PLANT, 0, 100) == 0
+
+
+def test_acknowledged_finding_with_other_values_is_open_again_and_that_is_kept(engine: Engine) -> None:
+    findings = FindingsRepository(engine)
+    findings.replace(PLANT, POINT, 0, 100, [finding(10)], 1000)
+    acknowledged(findings, 1)
+    findings.replace(PLANT, POINT, 0, 100, [finding(10, before=10.5, after=9.0)], 2000)
+    (stored,) = findings.page(PLANT, 9)
+    assert (stored.status, stored.acknowledged_at_ms, stored.acknowledged_by) == ("open", None, "")
+    assert [(one.at_ms, one.status, one.by) for one in findings.decisions(1)] == [
+        (1500, "acknowledged", "park lin"),
+        (2000, "open", BY_DATA),
+    ]
+
+
+def test_acknowledged_finding_that_went_and_comes_back_unchanged_is_acknowledged(engine: Engine) -> None:
+    findings = FindingsRepository(engine)
+    findings.replace(PLANT, POINT, 0, 100, [finding(10)], 1000)
+    acknowledged(findings, 1)
+    findings.replace(PLANT, POINT, 0, 100, [], 2000)
+    assert findings.page(PLANT, 9)[0].status == "resolved"
+    findings.replace(PLANT, POINT, 0, 100, [finding(10)], 3000)
+    assert findings.page(PLANT, 9)[0].status == "acknowledged"
+
+
+def test_reopening_keeps_what_was_decided_before(engine: Engine) -> None:
+    findings = FindingsRepository(engine)
+    findings.replace(PLANT, POINT, 0, 100, [finding(10)], 1000)
+    acknowledged(findings, 1)
+    reopened = findings.decide(PLANT, 1, Decision(1600, "open", "admin", "not so fast"))
+    assert reopened is not None
+    assert (reopened.status, reopened.acknowledged_why) == ("open", "")
+    assert [one.why for one in findings.decisions(1)] == ["the meter was changed", "not so fast"]
+
+
+def test_resolved_and_foreign_findings_cannot_be_decided(engine: Engine) -> None:
+    findings = FindingsRepository(engine)
+    findings.replace(PLANT, POINT, 0, 100, [finding(10)], 1000)
+    decision = Decision(1500, "acknowledged", "admin", "x")
+    assert findings.decide("91350500M00000001P", 1, decision) is None
+    assert findings.decide(PLANT, 7, decision) is None
+    findings.replace(PLANT, POINT, 0, 100, [], 2000)
+    assert findings.decide(PLANT, 1, decision) is None
+    assert findings.decisions(1) == []
