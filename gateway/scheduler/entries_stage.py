@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from gateway.carbon import ledger
-from gateway.carbon.calendar import ONE_DAY, day_start_ms, day_window_ms, local_day
+from gateway.carbon.calendar import day_start_ms, day_window_ms, local_day
 from gateway.carbon.choices import findings_of
 from gateway.carbon.emission import draft_of
 from gateway.carbon.factors import FactorBook
-from gateway.carbon.model import Activity, Draft, Finding, MissingFactor
+from gateway.carbon.model import Activity, Draft, Entry, Finding, MissingFactor
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource, points_of
 from gateway.store.database import writing
@@ -49,6 +49,21 @@ class EntriesDone:
 
 
 @dataclass(frozen=True, slots=True)
+class _Due:
+    """What should stand for an enterprise on some days, and what kept some of it from standing."""
+
+    enterprise: str
+    days_of: DaysOf
+    drafts: Sequence[Draft]
+    findings: Sequence[Finding]
+    judged: Sequence[Judged]
+    now_ms: int
+
+    def every_day(self) -> set[date]:
+        return set[date]().union(*self.days_of.values())
+
+
+@dataclass(frozen=True, slots=True)
 class EntriesStage:
     """Books ended days."""
 
@@ -65,30 +80,48 @@ class EntriesStage:
             for mark in chunk:
                 wanted.setdefault(mark.enterprise, {}).setdefault(mark.source, set()).add(mark.day)
             activities = self.activities.read_ahead(registry, wanted)
-            for enterprise_id, days_of in wanted.items():
-                done += self._book(registry, registry.enterprises[enterprise_id], days_of, activities, now_ms)
+            done += self._book([self._due(registry, name, own, activities, now_ms) for name, own in wanted.items()])
         return done
 
-    def _book(
-        self, registry: Registry, enterprise: Enterprise, days_of: DaysOf, activities: ActivitySource, now_ms: int
-    ) -> EntriesDone:
-        """Book days of an enterprise's sources, all of them in one transaction."""
-        timezone = registry.park_of(enterprise.id).timezone
-        desired, findings = self.desired(registry, enterprise, days_of, activities, local_day(now_ms, timezone))
-        every_day = set[date]().union(*days_of.values())
+    def _due(
+        self, registry: Registry, enterprise_id: str, days_of: DaysOf, activities: ActivitySource, now_ms: int
+    ) -> _Due:
+        enterprise = registry.enterprises[enterprise_id]
+        timezone = registry.park_of(enterprise_id).timezone
+        drafts, findings = self.desired(registry, enterprise, days_of, activities, local_day(now_ms, timezone))
+        judged = [
+            Judged(enterprise_id, source, *day_window_ms(day, timezone))
+            for source, days in days_of.items()
+            for day in days
+        ]
+        return _Due(enterprise_id, days_of, drafts, findings, judged, now_ms)
+
+    def _book(self, due: Sequence[_Due]) -> EntriesDone:
+        """Post the differences of some enterprises, all of them in one transaction."""
+        now_ms = due[0].now_ms
         with writing(self.engine) as connection:
             book = LedgerRepository(connection)
-            standing = [
-                entry
-                for entry in book.standing(enterprise.id, sorted(days_of), min(every_day), max(every_day) + ONE_DAY)
-                if entry.draft.day in days_of[entry.draft.source]
-            ]
-            postings = ledger.diff(standing, desired, "automatic")
-            entries = ledger.append(book.newest(enterprise.id), postings, now_ms)
+            stood = book.standing_on({one.enterprise: one.every_day() for one in due})
+            entries: list[Entry] = []
+            for one in due:
+                standing = [
+                    entry
+                    for entry in stood.get(one.enterprise, ())
+                    if entry.draft.day in one.days_of.get(entry.draft.source, ())
+                ]
+                postings = ledger.diff(standing, one.drafts, "automatic")
+                if postings:
+                    entries += ledger.append(book.newest(one.enterprise), postings, now_ms)
             book.append(entries)
-            self._note(connection, enterprise, days_of, findings, timezone, now_ms)
+            FindingsRepository(connection).replace_all(
+                [judged for one in due for judged in one.judged],
+                [finding for one in due for finding in one.findings],
+                now_ms,
+                prefixes=FINDING_PREFIXES,
+            )
         reversals = sum(entry.reverses is not None for entry in entries)
-        return EntriesDone(sum(len(days) for days in days_of.values()), len(entries) - reversals, reversals)
+        days = sum(len(own) for one in due for own in one.days_of.values())
+        return EntriesDone(days, len(entries) - reversals, reversals)
 
     def desired(
         self, registry: Registry, enterprise: Enterprise, days_of: DaysOf, activities: ActivitySource, as_of: date
@@ -106,22 +139,6 @@ class EntriesStage:
             findings += findings_of(activity, chosen, at_ms)
             drafts.append(draft_of(activity, chosen))
         return drafts, findings
-
-    def _note(
-        self,
-        connection: Connection,
-        enterprise: Enterprise,
-        days_of: DaysOf,
-        found: Sequence[Finding],
-        timezone: str,
-        now_ms: int,
-    ) -> None:
-        judged = [
-            Judged(enterprise.id, source, *day_window_ms(day, timezone))
-            for source, days in days_of.items()
-            for day in days
-        ]
-        FindingsRepository(connection).replace_all(judged, found, now_ms, prefixes=FINDING_PREFIXES)
 
 
 def _chunks(registry: Registry, due: Sequence[DirtyDay]) -> Iterator[list[DirtyDay]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gateway.store.columns import take_readings, take_usage
+from gateway.store.columns import one_after_another, take_readings, take_usage
 from gateway.store.timeseries import Int32s, ReadingColumns, TimeSeriesStore, UsageColumns
 
 Stretch = tuple[int, int]  # start_ms <= time < end_ms
@@ -48,24 +48,24 @@ class Series:
     """Columns of some points, each sorted by (point, time)."""
 
     usage: UsageColumns
-    before: ReadingColumns  # the last reading before the stretch
-    inside: ReadingColumns
-    after: ReadingColumns  # the first reading after it
+    readings: ReadingColumns  # in the stretch, with the last one before it and the first one after it
 
     @classmethod
     def read(cls, timeseries: TimeSeriesStore, usage_of: UsageOf, point_ids: Sequence[int], stretch: Stretch) -> Series:
         start_ms, end_ms = stretch
-        return cls(
-            usage_of(point_ids, start_ms, end_ms),
+        readings = (
             timeseries.before(point_ids, start_ms, 1),
             timeseries.read(point_ids, start_ms, end_ms),
             timeseries.after(point_ids, end_ms, 1),
         )
+        return cls(usage_of(point_ids, start_ms, end_ms), one_after_another(readings))
 
     def of_point(self, point_id: int) -> PointSeries:
-        parts = [take_readings(part, _rows(part.point_id, point_id)) for part in (self.before, self.inside, self.after)]
+        """Views of the columns, not copies."""
+        usage, readings = self.usage, self.readings
         return PointSeries(
-            take_usage(self.usage, _rows(self.usage.point_id, point_id)), ReadingColumns.concatenate(parts)
+            take_usage(usage, _rows(usage.point_id, point_id)),
+            take_readings(readings, _rows(readings.point_id, point_id)),
         )
 
 

@@ -2,7 +2,8 @@
 
 What stays true:
 - `reading` only grows and has no key: a key would cost three quarters of the speed and ten times the room. Every row
-  carries `arrival`, a number that grows by one; of several rows of one instant the highest is read.
+  carries `arrival`, a number that grows by one, and rows stand in that order; of several rows of one instant the
+  highest is read.
 - Readings and the notes of the hours they touched are one transaction. When it returns, DuckDB has fsynced its log:
   a kill or power cut loses nothing that was appended (`tests/gateway/store/test_duckdb_store.py` kills it).
 - One lock orders the writers, so arrival numbers follow the order of commits. Readers never wait: each call has a
@@ -80,6 +81,13 @@ _READ = """
 select point_id, at_ms, value, quality, arrival from reading
 where at_ms >= $start and at_ms < $end and point_id in (select id from wanted)
 """
+# Neighbouring points without a join: then DuckDB gives rows in the table's order, which is that of their arrival, so
+# that the widest column need not be read. A third of the time.
+_READ_RANGE = """
+select point_id, at_ms, value, quality from reading
+where at_ms >= $start and at_ms < $end and point_id between $lowest and $highest
+"""
+DENSE = 0.5  # of the points in a range at least this share is asked for: the others' rows are dropped here
 _READ_NEAREST = _READ + "qualify dense_rank() over (partition by point_id order by at_ms {order}) <= $count"
 _READ_USAGE = """
 select point_id, hour_ms, amount_u, estimated_u, covered_ms from usage_hourly
@@ -137,7 +145,19 @@ class DuckDBStore:
 
     def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
         """Readings with start_ms <= at_ms < end_ms."""
-        return _readings(self._select(_READ, point_ids, start=start_ms, end=end_ms))
+        wanted = id_column(point_ids)
+        if not wanted.size:
+            return ReadingColumns.empty()
+        lowest, highest = int(wanted[0]), int(wanted[-1])
+        if wanted.size < DENSE * (highest - lowest + 1):
+            return _readings(self._select(_READ, wanted, start=start_ms, end=end_ms))
+        values = {"start": start_ms, "end": end_ms, "lowest": lowest, "highest": highest}
+        with self._reading() as cursor:
+            found = cursor.execute(_READ_RANGE, values).fetchnumpy()
+        rows = ReadingColumns(found["point_id"], found["at_ms"], found["value"], found["quality"])
+        if wanted.size <= highest - lowest:
+            rows = take_readings(rows, np.isin(rows.point_id, wanted))
+        return sorted_readings(rows)
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""

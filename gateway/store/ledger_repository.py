@@ -12,7 +12,8 @@ Whether an entry's hash is right is `gateway.carbon.ledger`'s knowledge, not che
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -63,7 +64,8 @@ class LedgerRepository:
         with writing(self._bind) as connection:
             # Always in the same order, so that two writers wait for each other and do not deadlock.
             for enterprise in sorted(chains):
-                _append_chain(connection, enterprise, chains[enterprise])
+                _check_follows(connection, enterprise, chains[enterprise])
+            _insert(connection, [entry for enterprise in sorted(chains) for entry in chains[enterprise]])
 
     def newest(self, enterprise: str) -> Entry | None:
         """The head of the chain."""
@@ -103,12 +105,28 @@ class LedgerRepository:
             _table.day >= start_day.isoformat(), _table.day < end_day.isoformat(), _NO_REVERSAL, ~_TAKEN_BACK
         )
         found: dict[str, list[Entry]] = {}
-        wanted = sorted(enterprises)
         with reading(self._bind) as connection:
-            for first in range(0, len(wanted), IDS_PER_QUERY):
-                among = query.where(_table.enterprise.in_(wanted[first : first + IDS_PER_QUERY]))
+            for some in _slices(sorted(enterprises)):
+                among = query.where(_table.enterprise.in_(some))
                 for row in connection.execute(among.order_by(_table.enterprise, _table.seq)):
                     found.setdefault(row.enterprise, []).append(_entry(row))
+        return found
+
+    def standing_on(self, days_of: Mapping[str, Collection[date]]) -> dict[str, list[Entry]]:
+        """What `standing` gives, of just these days of enterprises; those without any are missing."""
+        alike: dict[tuple[str, ...], list[str]] = {}  # days -> enterprises: most ask for the same days
+        for enterprise in sorted(days_of):
+            days = tuple(sorted(day.isoformat() for day in set(days_of[enterprise])))
+            alike.setdefault(days, []).append(enterprise)
+        found: dict[str, list[Entry]] = {}
+        with reading(self._bind) as connection:
+            for days, enterprises in alike.items():
+                for some, own in itertools.product(_slices(enterprises), _slices(days)):
+                    query = select(ledger_entries).where(
+                        _table.enterprise.in_(some), _table.day.in_(own), _NO_REVERSAL, ~_TAKEN_BACK
+                    )
+                    for row in connection.execute(query):
+                        found.setdefault(row.enterprise, []).append(_entry(row))
         return found
 
     def last_seqs(self, enterprises: Collection[str]) -> dict[str, int]:
@@ -161,8 +179,14 @@ class LedgerRepository:
             return list(connection.execute(select(_table.enterprise).distinct().order_by(_table.enterprise)).scalars())
 
 
-def _append_chain(connection: Connection, enterprise: str, entries: Sequence[Entry]) -> None:
-    head = _newest(connection, enterprise)
+def _slices(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(values), IDS_PER_QUERY):
+        yield values[first : first + IDS_PER_QUERY]
+
+
+def _check_follows(connection: Connection, enterprise: str, entries: Sequence[Entry]) -> None:
+    query = select(_table.seq, _table.hash).where(_table.enterprise == enterprise).order_by(_table.seq.desc()).limit(1)
+    head = connection.execute(query).one_or_none()
     seq, previous = (head.seq, head.hash) if head else (0, ZERO_HASH)
     for entry in entries:
         if (entry.seq, entry.previous_hash) != (seq + 1, previous):
@@ -170,14 +194,15 @@ def _append_chain(connection: Connection, enterprise: str, entries: Sequence[Ent
                 f"{entry.id} does not follow number {seq}, the head of its chain: read that entry and append again"
             )
         seq, previous = entry.seq, entry.hash
+
+
+def _insert(connection: Connection, entries: Sequence[Entry]) -> None:
     try:
         connection.execute(ledger_entries.insert(), [_row(entry) for entry in entries])
     except IntegrityError as error:
         if "reverses" in str(error.orig):
-            raise StoreRefused(
-                f"{enterprise}: an entry would be taken back twice; compute the difference again"
-            ) from error
-        raise ChainMoved(f"{enterprise}: another writer was faster; read the newest entry and append again") from error
+            raise StoreRefused("an entry would be taken back twice; compute the difference again") from error
+        raise ChainMoved("another writer was faster; read the newest entries and append again") from error
 
 
 def _newest(connection: Connection, enterprise: str) -> Entry | None:

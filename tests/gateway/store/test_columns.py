@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +64,7 @@ def test_parts_cut_at_any_times_join_to_what_they_were_cut_from(rows: set[tuple[
     whole = _readings(sorted(rows))
     edges = [-1, *sorted(cuts), 9]
     parts = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         inside = (whole.at_ms > start) & (whole.at_ms <= end)
         columns = (getattr(whole, name)[inside] for name in ("point_id", "at_ms", "value", "quality"))
         parts.append(ReadingColumns(*columns))

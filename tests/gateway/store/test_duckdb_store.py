@@ -206,6 +206,19 @@ def test_threads_append_read_and_claim_at_once_and_nothing_is_lost(store: DuckDB
     assert len(store.read(list(range(writers)), 0, 2**62)) == writers * appends * 20
 
 
+@pytest.mark.parametrize("asked", [[1, 2], [1], [1, 900_000]], ids=["all", "one", "far_apart"])
+def test_of_instants_written_again_and_again_over_many_row_groups_the_last_stands(
+    store: DuckDBStore, asked: list[int]
+) -> None:
+    count = 100_000  # DuckDB reads groups of 122,880 rows in parallel
+    for value in (1.0, 2.0, 3.0):
+        for point in (1, 2):
+            store.append(readings(point, 0, count, value))
+    found = store.read(asked, 0, count)
+    assert len(found) == count * len({1, 2} & set(asked))
+    assert set(found.value.tolist()) == {3.0}
+
+
 def test_rewriting_the_running_hour_does_not_fill_the_disk(store: DuckDBStore, path: Path) -> None:
     points = np.arange(1, 501, dtype=np.int32)
     for minute in range(120):
