@@ -213,7 +213,10 @@ class EdgeAgent:
         if self._publisher.problem:
             problems.append(self._publisher.problem)
         if self._buffer.damaged_file is not None:
-            problems.append(f"the buffer was damaged and set aside as {self._buffer.damaged_file}")
+            saved = f"{self._buffer.saved_batches} batches were saved from it"
+            problems.append(f"the buffer was damaged and set aside as {self._buffer.damaged_file}; {saved}")
+        if self._buffer.damaged_batches:
+            problems.append(f"the disk changed {self._buffer.damaged_batches} batches, which are set aside: replace it")
         return problems
 
     def _seconds_until_due(self, now_ms: int) -> float:

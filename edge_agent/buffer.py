@@ -2,7 +2,8 @@
 
 What stays true:
 - When `append_all` returns, its batches survive a crash of the process and a power cut; only then are they sent.
-- A batch's bytes and id are made once and never change, however often it is sent.
+- A batch's bytes and id are made once and never change, however often it is sent. Bytes that the disk changed are seen
+  by their checksum: they are set aside, never sent.
 - Batches are sent oldest first, and forgotten only on the gateway's receipt. `stored` and `duplicate` delete; anything
   else sets the batch aside with its bytes and the reasons.
 - After a restart everything unconfirmed is sent again.
@@ -15,12 +16,14 @@ payload and does not shrink. One process owns the file; `read_stats` may look at
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from collectors.reading import Reading
 from collectors.wire import Receipt, new_batch_id
@@ -28,6 +31,7 @@ from collectors.wire_readings import encode_readings
 from edge_agent.buffer_file import BufferFile, open_file, read_only, translated
 from edge_agent.window import SendWindow
 
+_log = structlog.get_logger(__name__)
 DELETING = frozenset({"stored", "duplicate"})
 _STATS = """
 SELECT (SELECT count(*) FROM batches), (SELECT coalesce(sum(readings), 0) FROM batches),
@@ -87,6 +91,7 @@ class Buffer:
         self._connection = file.connection
         self._limits = limits
         self._window = SendWindow(limits.window, limits.resend_after_ms)
+        self.damaged_batches = 0  # set aside since the buffer was opened, because the disk changed their bytes
         stats = self.stats()
         self._bytes = stats.payload_bytes + stats.set_aside_bytes
 
@@ -108,8 +113,8 @@ class Buffer:
             for batch_id, group, payload in zip(ids, groups, payloads, strict=True):
                 total += len(payload) - self._make_room(total + len(payload) - self._limits.max_bytes)
                 self._connection.execute(
-                    "INSERT INTO batches (batch_id, made_ms, readings, size, payload) VALUES (?, ?, ?, ?, ?)",
-                    (batch_id, now_ms, len(group), len(payload), payload),
+                    "INSERT INTO batches (batch_id, made_ms, readings, size, payload, crc) VALUES (?, ?, ?, ?, ?, ?)",
+                    (batch_id, now_ms, len(group), len(payload), payload, zlib.crc32(payload)),
                 )
         self._bytes = total
         return ids
@@ -120,10 +125,18 @@ class Buffer:
             with closing(self._connection.execute("SELECT seq FROM batches NOT INDEXED ORDER BY seq")) as cursor:
                 chosen = self._window.choose((seq for (seq,) in cursor), now_ms)
             rows = [
-                self._connection.execute("SELECT seq, batch_id, payload FROM batches WHERE seq = ?", (seq,)).fetchone()
+                self._connection.execute(
+                    "SELECT seq, batch_id, payload, crc FROM batches WHERE seq = ?", (seq,)
+                ).fetchone()
                 for seq in chosen
             ]
-        return [OutgoingBatch(*row) for row in rows]
+        outgoing = []
+        for seq, batch_id, payload, crc in rows:
+            if crc is None or zlib.crc32(payload) == crc:
+                outgoing.append(OutgoingBatch(seq, batch_id, payload))
+            else:
+                self._set_damaged_aside(seq, batch_id, now_ms)
+        return outgoing
 
     def mark_sent(self, batch: OutgoingBatch, now_ms: int) -> None:
         """It is on its way: not due again before the resend time."""
@@ -148,7 +161,8 @@ class Buffer:
                 if receipt.status in DELETING:
                     freed += row[1]
                 else:
-                    self._set_aside(row[0], receipt, now_ms)
+                    reasons = [f"{reason.reason} × {reason.count}" for reason in receipt.reasons]
+                    self._set_aside(row[0], receipt.status, reasons, now_ms)
                 self._connection.execute("DELETE FROM batches WHERE seq = ?", (row[0],))
                 settled.append(row[0])
         self._bytes -= freed
@@ -178,6 +192,11 @@ class Buffer:
         return self._file.damaged
 
     @property
+    def saved_batches(self) -> int:
+        """How many batches of a damaged predecessor could be read and are kept."""
+        return self._file.saved
+
+    @property
     def on_their_way(self) -> int:
         return len(self._window)
 
@@ -189,12 +208,19 @@ class Buffer:
         """Close the file; nothing is lost by not calling it."""
         self._file.close()
 
-    def _set_aside(self, seq: int, receipt: Receipt, now_ms: int) -> None:
-        reasons = msgspec.json.encode([f"{reason.reason} × {reason.count}" for reason in receipt.reasons]).decode()
+    def _set_damaged_aside(self, seq: int, batch_id: str, now_ms: int) -> None:
+        _log.error("batch_damaged", batch=batch_id, next="it is set aside, and the disk should be replaced")
+        self.damaged_batches += 1
+        with self._transaction():
+            self._set_aside(seq, "damaged", ["the disk changed its bytes"], now_ms)
+            self._connection.execute("DELETE FROM batches WHERE seq = ?", (seq,))
+        self._window.settled(seq)
+
+    def _set_aside(self, seq: int, status: str, reasons: list[str], now_ms: int) -> None:
         self._connection.execute(
             "INSERT INTO set_aside (batch_id, made_ms, at_ms, status, reasons, readings, size, payload)"
             " SELECT batch_id, made_ms, ?, ?, ?, readings, size, payload FROM batches WHERE seq = ?",
-            (now_ms, receipt.status, reasons, seq),
+            (now_ms, status, msgspec.json.encode(reasons).decode(), seq),
         )
 
     def _drop_old(self, now_ms: int) -> int:

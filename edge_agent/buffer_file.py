@@ -3,7 +3,8 @@
 What stays true:
 - Commits are synced (write-ahead log, `synchronous = FULL`): what was committed survives a power cut.
 - One agent per file, by a lock that ends with the process.
-- A damaged file is never deleted: it is moved aside, with its write-ahead log, and a new one is begun.
+- A damaged file is never deleted: it is moved aside, with its write-ahead log, and a new one is begun with every batch
+  that can still be read from it and whose checksum fits.
 - Another program's database and the file of a newer agent are refused, untouched.
 
 Limit: the check at opening reads the whole file: 0.3 s for 400 MiB in the page cache, longer from an SD card.
@@ -14,18 +15,19 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import structlog
 
 from collectors.errors import ConfigurationError, Problem, StoreError, StoreUnavailable
 
 APPLICATION_ID = 0x54414E4D  # "TANM": tells our file from anybody else's
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LOCK_TRIES = 3
 _log = structlog.get_logger(__name__)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -38,7 +40,8 @@ CREATE TABLE batches (
     made_ms INTEGER NOT NULL,
     readings INTEGER NOT NULL,
     size INTEGER NOT NULL,
-    payload BLOB NOT NULL
+    payload BLOB NOT NULL,
+    crc INTEGER  -- of the payload; none in what an agent of format 1 wrote
 );
 CREATE INDEX batches_by_age ON batches (made_ms, readings, size);
 CREATE TABLE set_aside (
@@ -60,6 +63,13 @@ COMMIT;
 """
 
 
+_UPGRADES = {
+    1: "BEGIN IMMEDIATE; ALTER TABLE batches ADD COLUMN crc INTEGER; PRAGMA user_version = 2; COMMIT;",
+}
+_BATCH = "seq, batch_id, made_ms, readings, size, payload, crc"
+_INSERT = f"INSERT OR IGNORE INTO batches ({_BATCH}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
 class BufferDamaged(StoreError):
     """The file is no longer a sound database. Restart: it is then set aside and a new one is begun."""
 
@@ -71,6 +81,7 @@ class BufferFile:
     connection: sqlite3.Connection
     lock: IO[str]
     damaged: Path | None = None  # where a damaged predecessor was put
+    saved: int = 0  # batches of the predecessor that are in this file
 
     def close(self) -> None:
         self.connection.close()
@@ -85,8 +96,11 @@ def open_file(path: Path, now_ms: int) -> BufferFile:
             return BufferFile(_connect(path), lock)
         except BufferDamaged as error:
             moved = _move_aside(path, now_ms)
-            _log.error("buffer_damaged", reason=str(error), moved_to=str(moved), next="a new buffer was begun")
-            return BufferFile(_connect(path), lock, moved)
+            connection = _connect(path)
+            saved = _save(moved, connection)
+            next_step = f"a new buffer was begun with {saved} batches that could be read"
+            _log.error("buffer_damaged", reason=str(error), moved_to=str(moved), next=next_step)
+            return BufferFile(connection, lock, moved, saved)
     except StoreUnavailable as error:
         lock.close()
         raise ConfigurationError([Problem(f"the buffer cannot be opened: {error}", str(path))]) from error
@@ -111,6 +125,8 @@ def _connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 connection.executescript(_SCHEMA)
+            while (version := connection.execute("PRAGMA user_version").fetchone()[0]) in _UPGRADES:
+                connection.executescript(_UPGRADES[version])
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise BufferDamaged(f"{path}: {verdict}")
@@ -176,6 +192,36 @@ def _move_aside(path: Path, now_ms: int) -> Path:
         if source.exists():
             source.rename(target.with_name(target.name + suffix))
     return target
+
+
+def _save(damaged: Path, connection: sqlite3.Connection) -> int:
+    """Copy the readable batches of a damaged file, in their order; how many.
+
+    It is read from both ends up to the first page that cannot be read, so that one bad page costs what is on it.
+    """
+    with translated():
+        connection.execute("BEGIN IMMEDIATE")
+        for order in ("ASC", "DESC"):
+            for row in _readable(damaged, order):
+                if _is_sound(*row) and not connection.execute(_INSERT, row).rowcount:
+                    break  # the other end was reached
+        connection.execute("COMMIT")
+        return int(connection.execute("SELECT count(*) FROM batches").fetchone()[0])
+
+
+def _readable(damaged: Path, order: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a damaged file up to the first that cannot be read."""
+    try:
+        with closing(read_only(damaged)) as connection:
+            yield from connection.execute(f"SELECT {_BATCH} FROM batches NOT INDEXED ORDER BY seq {order}")
+    except (sqlite3.Error, OverflowError):
+        return
+
+
+def _is_sound(seq: Any, batch_id: Any, made_ms: Any, readings: Any, size: Any, payload: Any, crc: Any) -> bool:
+    """Whether a row out of a damaged file is what was once written."""
+    numbers = all(isinstance(number, int) for number in (made_ms, readings, size, crc)) and 0 < seq < 2**62
+    return numbers and isinstance(batch_id, str) and isinstance(payload, bytes) and zlib.crc32(payload) == crc
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -162,9 +163,68 @@ def test_damaged_file_is_set_aside_and_a_new_one_begun(
     buffer = open_at()
     assert buffer.damaged_file == tmp_path / f"buffer.sqlite.damaged-{now_ms}"
     assert buffer.damaged_file.read_bytes() == content
-    assert buffer.stats().batches == 0
+    assert buffer.stats().batches == buffer.saved_batches == 0
     buffer.append(make_readings(), now_ms)
     assert len(buffer.next_batches(now_ms)) == 1
+
+
+def test_a_bad_page_costs_the_batches_on_it_and_no_others(
+    open_at: OpenAt, make_readings: Readings, now_ms: int, tmp_path: Path
+) -> None:
+    buffer = open_at(window=1000)
+    for _ in range(300):
+        buffer.append(make_readings(2), now_ms)
+    before = buffer.next_batches(now_ms)
+    buffer.close()
+    path = tmp_path / "buffer.sqlite"
+    content = bytearray(path.read_bytes())
+    leaves = [page for page in range(2, len(content) // 4096 + 1) if content[(page - 1) * 4096] == 0x0D]
+    middle = leaves[len(leaves) // 2]
+    content[(middle - 1) * 4096 : middle * 4096] = os.urandom(4096)
+    path.write_bytes(content)
+
+    buffer = open_at(window=1000)
+    saved = buffer.next_batches(now_ms)
+
+    assert buffer.damaged_file is not None
+    assert 200 < len(saved) == buffer.saved_batches < 300
+    assert [batch for batch in before if batch in saved] == saved  # the same bytes, in the same order
+
+
+def test_bytes_that_the_disk_changed_are_set_aside_and_never_sent(
+    open_at: OpenAt, make_readings: Readings, now_ms: int, tmp_path: Path
+) -> None:
+    buffer = open_at()
+    for _ in range(3):
+        buffer.append(make_readings(3), now_ms)
+    first, spoiled, last = buffer.next_batches(now_ms)
+    buffer.close()
+    path = tmp_path / "buffer.sqlite"
+    path.write_bytes(path.read_bytes().replace(spoiled.payload, spoiled.payload.replace(b"101.0", b"901.0")))
+
+    buffer = open_at()
+    assert buffer.next_batches(now_ms) == [first, last]
+    assert buffer.damaged_file is None  # SQLite itself sees nothing wrong
+    assert buffer.damaged_batches == 1
+    (aside,) = buffer.set_aside()
+    assert (aside.batch_id, aside.status) == (spoiled.batch_id, "damaged")
+    assert b"901.0" in aside.payload
+
+
+def test_a_file_of_the_first_format_is_taken_over(
+    open_at: OpenAt, make_readings: Readings, now_ms: int, tmp_path: Path
+) -> None:
+    buffer = open_at()
+    buffer.append(make_readings(3), now_ms)
+    (kept,) = buffer.next_batches(now_ms)
+    buffer.close()
+    with closing(sqlite3.connect(tmp_path / "buffer.sqlite")) as connection:
+        connection.executescript("ALTER TABLE batches DROP COLUMN crc; PRAGMA user_version = 1;")
+
+    buffer = open_at()
+    assert buffer.next_batches(now_ms) == [kept]
+    assert buffer.append(make_readings(3), now_ms)
+    assert open_at().damaged_file is None
 
 
 def test_another_programs_database_is_refused_untouched(tmp_path: Path, now_ms: int) -> None:
