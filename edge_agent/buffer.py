@@ -16,7 +16,6 @@ payload and does not shrink. One process owns the file; `read_stats` may look at
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -25,10 +24,11 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from collectors.errors import StoreUnavailable
 from collectors.reading import Reading
 from collectors.wire import Receipt, new_batch_id
 from collectors.wire_readings import encode_readings
-from edge_agent.buffer_file import BufferFile, open_file, read_only, translated
+from edge_agent.buffer_file import BufferFile, checksum, open_file, read_only, translated
 from edge_agent.window import SendWindow
 
 _log = structlog.get_logger(__name__)
@@ -114,7 +114,7 @@ class Buffer:
                 total += len(payload) - self._make_room(total + len(payload) - self._limits.max_bytes)
                 self._connection.execute(
                     "INSERT INTO batches (batch_id, made_ms, readings, size, payload, crc) VALUES (?, ?, ?, ?, ?, ?)",
-                    (batch_id, now_ms, len(group), len(payload), payload, zlib.crc32(payload)),
+                    (batch_id, now_ms, len(group), len(payload), payload, checksum(batch_id, payload)),
                 )
         self._bytes = total
         return ids
@@ -132,7 +132,7 @@ class Buffer:
             ]
         outgoing = []
         for seq, batch_id, payload, crc in rows:
-            if crc is None or zlib.crc32(payload) == crc:
+            if crc is None or checksum(batch_id, payload) == crc:
                 outgoing.append(OutgoingBatch(seq, batch_id, payload))
             else:
                 self._set_damaged_aside(seq, batch_id, now_ms)
@@ -209,12 +209,16 @@ class Buffer:
         self._file.close()
 
     def _set_damaged_aside(self, seq: int, batch_id: str, now_ms: int) -> None:
-        _log.error("batch_damaged", batch=batch_id, next="it is set aside, and the disk should be replaced")
-        self.damaged_batches += 1
-        with self._transaction():
-            self._set_aside(seq, "damaged", ["the disk changed its bytes"], now_ms)
-            self._connection.execute("DELETE FROM batches WHERE seq = ?", (seq,))
+        """Without room on the disk it stays where it is until there is some: it is not sent from there either."""
+        try:
+            with self._transaction():
+                self._set_aside(seq, "damaged", ["the disk changed its bytes"], now_ms)
+                self._connection.execute("DELETE FROM batches WHERE seq = ?", (seq,))
+        except StoreUnavailable:
+            return
         self._window.settled(seq)
+        self.damaged_batches += 1
+        _log.error("batch_damaged", batch=batch_id, next="it is set aside; the disk should be replaced")
 
     def _set_aside(self, seq: int, status: str, reasons: list[str], now_ms: int) -> None:
         self._connection.execute(

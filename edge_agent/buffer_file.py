@@ -41,7 +41,7 @@ CREATE TABLE batches (
     readings INTEGER NOT NULL,
     size INTEGER NOT NULL,
     payload BLOB NOT NULL,
-    crc INTEGER  -- of the payload; none in what an agent of format 1 wrote
+    crc INTEGER  -- of id and payload; none in what an agent of format 1 wrote
 );
 CREATE INDEX batches_by_age ON batches (made_ms, readings, size);
 CREATE TABLE set_aside (
@@ -127,7 +127,7 @@ def _connect(path: Path) -> sqlite3.Connection:
                 connection.executescript(_SCHEMA)
             while (version := connection.execute("PRAGMA user_version").fetchone()[0]) in _UPGRADES:
                 connection.executescript(_UPGRADES[version])
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
             raise BufferDamaged(f"{path}: {verdict}")
     except BaseException:
@@ -221,7 +221,12 @@ def _readable(damaged: Path, order: str) -> Iterator[tuple[Any, ...]]:
 def _is_sound(seq: Any, batch_id: Any, made_ms: Any, readings: Any, size: Any, payload: Any, crc: Any) -> bool:
     """Whether a row out of a damaged file is what was once written."""
     numbers = all(isinstance(number, int) for number in (made_ms, readings, size, crc)) and 0 < seq < 2**62
-    return numbers and isinstance(batch_id, str) and isinstance(payload, bytes) and zlib.crc32(payload) == crc
+    return numbers and isinstance(batch_id, str) and isinstance(payload, bytes) and checksum(batch_id, payload) == crc
+
+
+def checksum(batch_id: str, payload: bytes) -> int:
+    """What tells that a disk changed a batch: SQLite itself does not look."""
+    return zlib.crc32(payload, zlib.crc32(batch_id.encode()))
 
 
 @contextmanager
