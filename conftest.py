@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # server as named in the mark -> (Debian package, names its program goes by)
 REAL_SERVERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -24,6 +25,11 @@ REAL_SERVERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "postgresql": ("postgresql", ("postgres",)),
 }
 MISSING = "real server missing"
+
+# How fast an example is says nothing on a busy machine; with CI=true Hypothesis chooses a profile like this one itself.
+settings.register_profile("tanmai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if not os.environ.get("CI"):
+    settings.load_profile("tanmai")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -20,6 +20,8 @@ from typing import Literal
 from gateway.carbon.benchmarks import MONEY, NUMERATORS, OF_PRODUCT, Amount, Benchmark, LimitLevels, MetricName
 from gateway.carbon.model import Metric, SourceLine, Statement
 from gateway.carbon.policy import COLOURS, Policy
+from gateway.carbon.statement import counts
+from gateway.registry.model import Method
 
 MICRO = 1_000_000
 
@@ -53,24 +55,28 @@ def _electricity_wh(line: SourceLine) -> int:
     return (-line.amount_u if line.activity == "electricity.exported" else line.amount_u) // 1000
 
 
+def _compliance_g(statement: Statement, line: SourceLine) -> int:
+    groups = (statement.method or Method()).compliance
+    return line.emission_g if counts(line.activity, line.scope, groups) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class AmountKind:
     """An amount of an account, in thousandths of its unit, and what one source brings to it."""
 
     total_m: Callable[[Statement], int]
-    of_line_m: Callable[[SourceLine], int]
+    of_line_m: Callable[[Statement, SourceLine], int]
 
 
 AMOUNTS: Mapping[Amount, AmountKind] = {
-    "compliance": AmountKind(
-        lambda statement: statement.compliance_g, lambda line: line.emission_g if line.scope in (1, 2) else 0
-    ),
+    "compliance": AmountKind(lambda statement: statement.compliance_g, _compliance_g),
     "scope_1": AmountKind(
-        lambda statement: statement.by_scope_g.get(1, 0), lambda line: line.emission_g if line.scope == 1 else 0
+        lambda statement: statement.by_scope_g.get(1, 0), lambda _, line: line.emission_g if line.scope == 1 else 0
     ),
-    "energy": AmountKind(lambda statement: statement.energy_gce, lambda line: line.energy_gce),
+    "energy": AmountKind(lambda statement: statement.energy_gce, lambda _, line: line.energy_gce),
     "electricity": AmountKind(
-        lambda statement: sum(_electricity_wh(line) for line in statement.by_source), _electricity_wh
+        lambda statement: sum(_electricity_wh(line) for line in statement.by_source),
+        lambda _, line: _electricity_wh(line),
     ),
 }
 

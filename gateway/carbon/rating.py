@@ -156,7 +156,7 @@ def _influences(statement: Statement, made: Sequence[Comparison], step: _Step | 
     for rank, one in enumerate(deciding):
         parts: dict[str, int] = {}
         for line in statement.by_source:
-            part_m = AMOUNTS[one.amount].of_line_m(line)
+            part_m = AMOUNTS[one.amount].of_line_m(statement, line)
             if part_m:
                 parts[line.source] = parts.get(line.source, 0) + part_m
         for source, part_m in sorted(parts.items(), key=lambda item: (-abs(item[1]), item[0]))[:INFLUENCES]:
