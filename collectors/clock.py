@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 HOUR_MS = 3_600_000
+# Linux; elsewhere the nearest there is.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -20,6 +22,11 @@ def now_ms() -> int:
 def monotonic_s() -> float:
     """Seconds that never step back; only differences mean anything."""
     return time.monotonic()
+
+
+def steady_ms() -> int:
+    """Milliseconds of a clock that never steps and goes on while the machine sleeps; only differences mean anything."""
+    return time.clock_gettime_ns(_STEADY) // 1_000_000
 
 
 def from_ms(at_ms: int) -> datetime:

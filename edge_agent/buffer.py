@@ -4,19 +4,20 @@ What stays true:
 - When `append_all` returns, its batches survive a crash of the process and a power cut; only then are they sent.
 - A batch's bytes and id are made once and never change, however often it is sent. Bytes that the disk changed are seen
   by their checksum: they are set aside, never sent.
-- Batches are sent oldest first, and forgotten only on the gateway's receipt. `stored` and `duplicate` delete; anything
-  else sets the batch aside with its bytes and the reasons.
+- Batches are sent oldest first (or half of them newest first), and forgotten only on the gateway's receipt. `stored`
+  and `duplicate` delete; anything else sets the batch aside with its bytes and the reasons.
 - After a restart everything unconfirmed is sent again.
 - What is dropped because a limit is reached is counted, for good.
 
-Limits: `max_bytes` of payload and `max_age_ms` since the batch was made (by the wall clock). Over a limit, set-aside
+Limits: `max_bytes` of payload and `max_age_ms` since the batch was made (by the wall clock, unless it is in doubt:
+`age_limit_holds`). Over a limit, set-aside
 batches go first, then the oldest. The newest batch is always kept. The file holds up to about 10 % more than the
 payload and does not shrink. One process owns the file; `read_stats` may look at it meanwhile. Not thread-safe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from edge_agent.buffer_file import BufferFile, checksum, open_file, read_only, t
 from edge_agent.window import SendWindow
 
 _log = structlog.get_logger(__name__)
+
+FULL_AT = 0.9  # share of `max_bytes`; the rest is for polls that are under way when polling pauses
 DELETING = frozenset({"stored", "duplicate"})
 _STATS = """
 SELECT (SELECT count(*) FROM batches), (SELECT coalesce(sum(readings), 0) FROM batches),
@@ -49,6 +52,7 @@ class BufferLimits:
     max_age_ms: int = 400 * 86_400_000
     window: int = 32  # batches on their way at once
     resend_after_ms: int = 30_000
+    newest_first: bool = False  # half of the window for the newest batches, while the oldest drain
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,15 @@ class BufferStats:
 class Buffer:
     """The agent's memory. Open with `open_buffer`."""
 
-    def __init__(self, file: BufferFile, limits: BufferLimits) -> None:
+    def __init__(self, file: BufferFile, limits: BufferLimits, chance: Callable[[], float] = lambda: 0.0) -> None:
         self._file = file
+        self.damaged_batches = 0  # set aside since the buffer was opened, because the disk changed their bytes
         self._connection = file.connection
         self._limits = limits
-        self._window = SendWindow(limits.window, limits.resend_after_ms)
-        self.damaged_batches = 0  # set aside since the buffer was opened, because the disk changed their bytes
+        self._window = SendWindow(
+            limits.window, limits.resend_after_ms, newest_first=limits.newest_first, chance=chance
+        )
+        self.age_limit_holds = True  # False: the clock is in doubt, so nothing is old by it
         stats = self.stats()
         self._bytes = stats.payload_bytes + stats.set_aside_bytes
 
@@ -120,10 +127,17 @@ class Buffer:
         return ids
 
     def next_batches(self, now_ms: int) -> list[OutgoingBatch]:
-        """Batches to send now, oldest first, within the window. Call `mark_sent` for each that left."""
+        """Batches to send now, within the window: oldest first, or some of the newest before them (`newest_first`).
+
+        Call `mark_sent` for each that left.
+        """
+        select = "SELECT seq FROM batches NOT INDEXED ORDER BY seq"
         with translated():
-            with closing(self._connection.execute("SELECT seq FROM batches NOT INDEXED ORDER BY seq")) as cursor:
-                chosen = self._window.choose((seq for (seq,) in cursor), now_ms)
+            with (
+                closing(self._connection.execute(select)) as oldest,
+                closing(self._connection.execute(f"{select} DESC")) as newest,
+            ):
+                chosen = self._window.choose((seq for (seq,) in oldest), now_ms, (seq for (seq,) in newest))
             rows = [
                 self._connection.execute(
                     "SELECT seq, batch_id, payload, crc FROM batches WHERE seq = ?", (seq,)
@@ -197,6 +211,12 @@ class Buffer:
         return self._file.saved
 
     @property
+    def is_nearly_full(self) -> bool:
+        """Whether what comes next may push out batches that are not confirmed: FULL_AT of the bytes are theirs."""
+        nearly = self._limits.max_bytes * FULL_AT
+        return self._bytes >= nearly and self.stats().payload_bytes >= nearly
+
+    @property
     def on_their_way(self) -> int:
         return len(self._window)
 
@@ -229,6 +249,8 @@ class Buffer:
 
     def _drop_old(self, now_ms: int) -> int:
         """Drop what is past the age limit; the payload bytes freed."""
+        if not self.age_limit_holds:
+            return 0
         oldest_ms = now_ms - self._limits.max_age_ms
         aside = self._delete_set_aside("made_ms < ?", oldest_ms)
         return aside + self._delete_batches("made_ms < ?", oldest_ms)
@@ -276,9 +298,12 @@ class Buffer:
                 raise
 
 
-def open_buffer(path: Path, limits: BufferLimits, now_ms: int) -> Buffer:
-    """Open or begin the buffer; raises ConfigurationError if the place cannot be written or is not ours."""
-    return Buffer(open_file(path, now_ms), limits)
+def open_buffer(path: Path, limits: BufferLimits, now_ms: int, chance: Callable[[], float] = lambda: 0.0) -> Buffer:
+    """Open or begin the buffer; raises ConfigurationError if the place cannot be written or is not ours.
+
+    `chance` (out of [0, 1)) keeps the agents of a park from sending again in step.
+    """
+    return Buffer(open_file(path, now_ms), limits, chance)
 
 
 def read_stats(path: Path) -> BufferStats:

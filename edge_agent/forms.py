@@ -16,7 +16,12 @@ from collectors.wire_forms import FORMS, JSON, Form
 
 SMALLEST_PACKED_BYTES = 256  # below, packing saves next to nothing
 MAX_PACKED = 10_000
-BEST_FIRST = ("json+zstd", "msgpack+zstd", "msgpack", "json")  # by size; docs/decisions/0011-forms-on-the-wire.md has the figures
+BEST_FIRST = (
+    "json+zstd",
+    "msgpack+zstd",
+    "msgpack",
+    "json",
+)  # by size; docs/decisions/0011-forms-on-the-wire.md has the figures
 WANTED_FORMS = ("auto", *FORMS)
 
 

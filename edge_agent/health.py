@@ -22,14 +22,17 @@ import msgspec
 from collectors.wire import Receipt
 from edge_agent.buffer import BufferStats
 from edge_agent.polling import Poll
+from edge_agent.trial import Asked
 
 VERSION = 1
 MAX_TEXT = 200
+LOAD_SPAN_MS = 300_000
 
 
 @dataclass(slots=True)
 class _Device:
     polls: int = 0
+    answers: int = 0  # polls that gave a reading
     last_seen_ms: int | None = None  # start of the last poll that gave a reading
     failures_in_a_row: int = 0
     errors: Counter[str] = field(default_factory=Counter)  # kind -> count
@@ -55,24 +58,54 @@ class LineState:
     problem: str
     on_their_way: int  # batches sent and not yet confirmed
     dropped_receipts: int
+    mqtt_version: str
+    form: str  # in which batches travel
+    refused_messages: int  # by the broker
+    oversized_batches: int  # larger than the broker takes
+
+
+@dataclass(slots=True)
+class _Bus:
+    """How busy a bus is: what its polls took, in this span of time and the one before."""
+
+    since_ms: int
+    busy_s: float = 0.0
+    busy_before_s: float = 0.0
+    before_since_ms: int | None = None
+
+    def took(self, seconds: float, now_ms: int) -> None:
+        if not 0 <= now_ms - self.since_ms < LOAD_SPAN_MS:
+            self.busy_before_s, self.before_since_ms = self.busy_s, self.since_ms
+            self.busy_s, self.since_ms = 0.0, now_ms
+        self.busy_s += seconds
+
+    def load(self, now_ms: int) -> float:
+        """Share of the time; after the clock was set, a guess until the span is over."""
+        since_ms = self.since_ms if self.before_since_ms is None else self.before_since_ms
+        passed_s = max(now_ms - since_ms, 1) / 1000
+        return round(min((self.busy_s + self.busy_before_s) / passed_s, 1.0), 3)
 
 
 class Health:
-    """What happened so far."""
+    """What happened so far. `devices` names the bus of each."""
 
-    def __init__(self, devices: Iterable[str], started_ms: int) -> None:
+    def __init__(self, devices: Mapping[str, str], started_ms: int) -> None:
         self._started_ms = started_ms
+        self._bus_of = dict(devices)
         self._devices = {device: _Device() for device in devices}
+        self._buses = {bus: _Bus(started_ms) for bus in devices.values()}
         self._receipts: Counter[str] = Counter()
         self._set_aside_by_gateway: Counter[str] = Counter()  # reason -> readings
         self._last_receipt: dict[str, Any] | None = None
         self._lost_readings = 0
 
-    def polled(self, poll: Poll) -> None:
+    def polled(self, poll: Poll, now_ms: int) -> None:
         """A poll has ended, well or not."""
         device = self._devices[poll.device]
+        self._buses[self._bus_of[poll.device]].took(poll.took_s, now_ms)
         device.polls += 1
         if poll.result.readings:
+            device.answers += 1
             device.last_seen_ms = poll.started_ms
             device.failures_in_a_row = 0
         elif poll.result.errors:
@@ -87,6 +120,22 @@ class Health:
             device.last_error = f"{points}: {first.error}"[:MAX_TEXT]
             device.last_error_ms = poll.started_ms
 
+    def reconfigured(self, devices: Mapping[str, str], now_ms: int) -> None:
+        """Other devices and buses from now on; those that stay keep their counts."""
+        self._devices = {device: self._devices.get(device) or _Device() for device in devices}
+        self._bus_of = dict(devices)
+        self._buses = {bus: self._buses.get(bus) or _Bus(now_ms) for bus in devices.values()}
+
+    def asked(self) -> dict[str, Asked]:
+        """How often each device was asked and gave a reading."""
+        return {name: Asked(device.polls, device.answers) for name, device in self._devices.items()}
+
+    def alive(self) -> frozenset[str]:
+        """The devices that gave a reading when they were asked last."""
+        return frozenset(
+            name for name, device in self._devices.items() if device.answers and not device.failures_in_a_row
+        )
+
     def received(self, receipt: Receipt, now_ms: int) -> None:
         """The gateway has answered."""
         self._receipts[receipt.status] += 1
@@ -98,8 +147,17 @@ class Health:
         """Readings had to be thrown away because the disk did not take them."""
         self._lost_readings += readings
 
-    def document(self, now_ms: int, buffer: BufferStats, line: LineState, problems: Iterable[str]) -> dict[str, Any]:
-        """The status at this moment."""
+    def document(
+        self,
+        now_ms: int,
+        buffer: BufferStats,
+        line: LineState,
+        clock: Mapping[str, Any],
+        problems: Iterable[str],
+        *,
+        paused: bool,
+    ) -> dict[str, Any]:
+        """The status at this moment. `paused`: nothing is read, because the buffer is full."""
         return {
             "v": VERSION,
             "online": True,
@@ -107,6 +165,9 @@ class Health:
             "started_at": self._started_ms,
             "versions": versions(),
             "devices": {name: device.document() for name, device in self._devices.items()},
+            "buses": {name: {"load": bus.load(now_ms)} for name, bus in self._buses.items()},
+            "clock": dict(clock),
+            "paused": paused,
             "buffer": asdict(buffer) | {"lost_readings": self._lost_readings},
             "gateway": asdict(line)
             | {
@@ -136,6 +197,18 @@ def offline(reason: str) -> bytes:
 def last_will() -> bytes:
     """What the broker says for us when it loses us."""
     return offline("the connection was lost")
+
+
+class _Said(msgspec.Struct):
+    at: int | None = None
+
+
+def last_said_ms(document: bytes) -> int | None:
+    """When a status was written; None if it does not say."""
+    try:
+        return msgspec.json.decode(document, type=_Said).at
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def encode_status(document: dict[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from collectors.clock import monotonic_s
@@ -30,6 +30,7 @@ class Poll:
     device: str
     started_ms: int
     result: PollResult
+    took_s: float = 0.0  # 0 where time is not measured
 
 
 class Polling(Protocol):
@@ -115,7 +116,9 @@ class _Worker(threading.Thread):
 
     def run(self) -> None:
         while (order := self.orders.get()) is not None:
-            self._finished.put((self._bus, poll_safely(self._driver, *order)))
+            began_s = monotonic_s()
+            poll = poll_safely(self._driver, *order)
+            self._finished.put((self._bus, replace(poll, took_s=monotonic_s() - began_s)))
             self._wake()
         self._driver.close()
 

@@ -49,6 +49,7 @@ class GatewaySection:
     key_file: str | None = None  # its key; None = it stands in cert_file
     version: str = "auto"  # of MQTT: auto, 5 or 3.1.1
     form: str = "auto"  # in which batches travel: auto = the smallest that the gateway reads
+    newest_first: bool = False  # half of the way for the newest batches while older ones drain
     resend_after_s: float = 30.0  # a batch without receipt goes out again after this
 
 
@@ -57,6 +58,12 @@ class BufferSection:
     path: str = "edge-buffer.sqlite"
     max_mib: float = 512.0
     max_age_days: float = 400.0
+    when_full: str = "drop_oldest"  # or pause_polling
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSection:
+    tolerance_s: float = 5.0  # farther off than this, readings are marked uncertain
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class _File:
     devices: tuple[DeviceSection, ...]
     buffer: BufferSection = field(default_factory=BufferSection)
     batch: BatchSection = field(default_factory=BatchSection)
+    clock: ClockSection = field(default_factory=ClockSection)
     profiles_dir: str | None = None  # further meter profiles beside the shipped ones
 
 
@@ -119,6 +127,8 @@ class EdgeSettings:
     devices: tuple[ConfiguredDevice, ...]
     buffer_path: Path
     buffer_limits: BufferLimits
+    pause_when_full: bool  # polling pauses where the buffer would drop its oldest batches
+    clock_tolerance_ms: int
     directory: Path  # of the file; relative paths start here
     profiles: Mapping[str, MeterProfile]  # all that are known, by id
 
@@ -162,6 +172,7 @@ def load_settings(path: Path, from_afar: str = "") -> EdgeSettings:
         max_bytes=round(file.buffer.max_mib * _MIB),
         max_age_ms=round(file.buffer.max_age_days * _DAY_MS),
         resend_after_ms=round(file.gateway.resend_after_s * 1000),
+        newest_first=file.gateway.newest_first,
     )
     devices = tuple(_configured(device, profiles[device.profile]) for device in file.devices)
     return EdgeSettings(
@@ -172,6 +183,8 @@ def load_settings(path: Path, from_afar: str = "") -> EdgeSettings:
         devices,
         path.parent / file.buffer.path,
         limits,
+        file.buffer.when_full == "pause_polling",
+        round(file.clock.tolerance_s * 1000),
         path.parent.absolute(),
         profiles,
     )

@@ -71,6 +71,7 @@ _RANGES: tuple[tuple[str, str, float, float, str], ...] = (
     ("gateway", "resend_after_s", 1, 3600, "seconds"),
     ("buffer", "max_mib", 1, 1024 * 1024, "MiB"),
     ("buffer", "max_age_days", 1, 36_500, "days"),
+    ("clock", "tolerance_s", 0.5, 3600, "seconds"),
     ("batch", "max_readings", 1, 5000, "readings in one message"),
     ("batch", "max_age_s", 0, 60, "seconds"),
 )
@@ -168,6 +169,7 @@ def _trusted_keys(tree: Tree) -> Iterator[Problem]:
 _CHOICES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("gateway", "version", VERSIONS),
     ("gateway", "form", WANTED_FORMS),
+    ("buffer", "when_full", ("drop_oldest", "pause_polling")),
 )
 
 

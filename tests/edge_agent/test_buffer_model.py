@@ -73,8 +73,9 @@ class BufferAgainstModel(RuleBasedStateMachine):
         order = [batch_id for batch_id in ids if batch_id in never_sent]
         assert order == never_sent[: len(order)]  # oldest first
         assert self.buffer.on_their_way <= LIMITS.window
-        if self.waiting and self.buffer.on_their_way < LIMITS.window:
-            assert self.buffer.on_their_way == len(self.waiting)  # room is never left while a batch waits
+        allowed = self.buffer._window.allowed
+        assert 1 <= allowed <= LIMITS.window
+        assert self.buffer.on_their_way >= min(len(self.waiting), allowed)  # room is never left while a batch waits
 
     @rule(data=st.data(), status=st.sampled_from(["stored", "duplicate", "conflict", "rejected"]))
     def receive(self, data: Any, status: Any) -> None:
