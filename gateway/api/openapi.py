@@ -10,7 +10,7 @@ import copy
 from typing import Any, TypeVar, get_origin
 
 import msgspec
-from flask import request
+from flask import current_app, request
 from spectree import Response, SpecTree
 from spectree.model_adapter import get_msgspec_model_adapter
 
@@ -84,4 +84,8 @@ def specification(version: str) -> dict[str, Any]:
                 content = answer.get("content", {})
                 if int(status) >= 400 and "application/json" in content:
                     content[PROBLEM_TYPE] = content.pop("application/json")
+    for rule in current_app.url_map.iter_rules():
+        own = getattr(current_app.view_functions[rule.endpoint], "openapi", None)  # a view that brings its description
+        for method in rule.methods & {"GET", "POST"} if own and rule.methods else ():
+            document["paths"].setdefault(rule.rule, {})[method.lower()] = own
     return document

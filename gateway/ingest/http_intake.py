@@ -31,6 +31,7 @@ from collectors.errors import StoreUnavailable
 from collectors.seals import SIGNATURE_HEADER, NoSeal, Signature, seal
 from collectors.wire import stamped
 from gateway.ingest.accept import accept_batches
+from gateway.ingest.http_description import POST_READINGS
 from gateway.ingest.intake import Arrival, Intake
 from gateway.ingest.stats import IngestStats
 
@@ -84,6 +85,7 @@ def http_intake(
         except _Problem as problem:
             return _answer(problem)
 
+    post_readings.__dict__["openapi"] = POST_READINGS  # the web side knows no ingest, and describes what it is given
     return blueprint
 
 

@@ -112,6 +112,11 @@ def test_unknown_encoding_is_refused(client_of: Any, payload_of: Any) -> None:
     assert_problem(answer, 415, "unsupported-encoding")
 
 
+def test_the_call_is_in_the_api_description_with_its_answers(client_of: Any) -> None:
+    (view,) = [one for name, one in client_of().application.view_functions.items() if name.startswith("readings.")]
+    assert {"200", "413", "429", "503"} <= set(view.openapi["responses"])
+
+
 def test_empty_body_is_refused(client_of: Any) -> None:
     assert_problem(client_of().post(PATH, data=b" \n"), 400, "empty-body")
 
