@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,11 @@ from edge_agent.buffer_file import is_in_use
 from edge_agent.plan_report import bus_loads, plan_tree, warnings_of
 from edge_agent.polling import Poll, poll_safely
 from edge_agent.printing import FAILED, counted, friendly, moment
-from edge_agent.running import StopMark, agent_devices, run_agent
+from edge_agent.running import StopMark, run_agent
 from edge_agent.scan_cli import scan
 from edge_agent.settings import EdgeSettings, connection_of, load_settings
 from edge_agent.signing import keygen, seal_of, trusted_keys_of
+from edge_agent.workers import agent_devices
 
 _config = click.option(
     "--config",
@@ -67,7 +69,7 @@ def run(path: Path, verbose: bool) -> None:
     connection = connection_of(settings)
     stop = StopMark()
     stop.install()
-    run_agent(settings, connection, stop)
+    run_agent(settings, connection, stop, partial(load_settings, path))
 
 
 @edge.command()

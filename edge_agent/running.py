@@ -8,27 +8,31 @@ What stays true:
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType
 
 import structlog
 
 from collectors import clock
-from collectors.driver import PolledDevice
-from collectors.drivers import open_driver
-from collectors.modbus.plan_memory import PlanMemory
-from edge_agent.agent import AgentDevice, EdgeAgent, Grouping
+from edge_agent.agent import EdgeAgent
 from edge_agent.buffer import open_buffer
+from edge_agent.clock_guard import ClockGuard
+from edge_agent.config_state import ConfigFile
 from edge_agent.connection import Connection
-from edge_agent.health import last_will, write_status
-from edge_agent.polling import ThreadedPolling
+from edge_agent.health import last_said_ms, last_will, write_status
 from edge_agent.publisher import MqttPublisher
+from edge_agent.reconfiguration import Load, Reconfiguration, settings_at_start
 from edge_agent.settings import EdgeSettings
-from edge_agent.signing import seal_of
+from edge_agent.signing import seal_of, trusted_keys_of
+from edge_agent.workers import Workers, agent_devices, grouping_of
 
 STOP_S = 2.0
+BUSY_LOOK_S = 0.1  # while a configuration from afar is under way
 SIGNAL_CHECK_S = 0.25  # a handler may not touch locks, so the loop looks for its mark this often
 
 _log = structlog.get_logger(__name__)
@@ -49,50 +53,85 @@ class StopMark:
         self.is_set = True
 
 
-def agent_devices(settings: EdgeSettings) -> list[AgentDevice]:
-    """The devices of a configuration as the agent needs them."""
-    return [
-        AgentDevice(
-            PolledDevice(
-                device.id, device.section.unit, device.profile, tuple(spec.point for spec in device.registers)
-            ),
-            device.section.bus,
-            device.every_ms,
-        )
-        for device in settings.devices
-    ]
+def _from_afar(
+    settings: EdgeSettings, load: Load, wake: Callable[[], None]
+) -> tuple[Reconfiguration | None, EdgeSettings]:
+    """What takes configurations from afar, if any key for them is trusted, and the settings to go by now."""
+    keys = trusted_keys_of(settings)
+    if not keys:
+        return None, settings
+    file = ConfigFile(settings.config_state_path)
+    state, in_force = settings_at_start(file, load, clock.now_ms())
+    return Reconfiguration(file, state, in_force, load, keys, wake), in_force
 
 
-def run_agent(settings: EdgeSettings, connection: Connection, stop: StopMark) -> None:
-    """Run until `stop` is set; raises ConfigurationError if the buffer cannot be had, BufferDamaged if it breaks."""
+def run_agent(settings: EdgeSettings, connection: Connection, stop: StopMark, load: Load) -> None:
+    """Run until `stop` is set; raises ConfigurationError if the buffer cannot be had, BufferDamaged if it breaks.
+
+    `load` reads the configuration file again, with sections from afar in place of its own.
+    """
     wake = threading.Event()
     with ExitStack() as closing:
-        buffer = open_buffer(settings.buffer_path, settings.buffer_limits, clock.now_ms())
+        buffer = open_buffer(settings.buffer_path, settings.buffer_limits, clock.now_ms(), random.random)
         closing.callback(buffer.close)
-        seal = seal_of(settings)
-        publisher = MqttPublisher(connection, last_will(), wake.set, wanted_form=settings.gateway.form, seal=seal)
-        memory = PlanMemory(settings.plans_path)
-        polling = ThreadedPolling({bus.id: open_driver(bus, memory) for bus in settings.buses}, wake.set)
-        grouping = Grouping(settings.batch.max_readings, round(settings.batch.max_age_s * 1000))
-        agent = EdgeAgent(agent_devices(settings), polling, buffer, publisher, grouping, clock.now_ms())
+        seal, form = seal_of(settings), settings.gateway.form
+        afar, settings = _from_afar(settings, load, wake.set)
+        on_config = None if afar is None else afar.take
+        publisher = MqttPublisher(connection, last_will(), wake.set, wanted_form=form, seal=seal, on_config=on_config)
+        workers = Workers(settings, wake.set)
+        agent = EdgeAgent(
+            agent_devices(settings),
+            workers.polling,
+            buffer,
+            publisher,
+            grouping_of(settings),
+            clock.now_ms(),
+            guard=_clock_guard(settings),
+            pause_when_full=settings.pause_when_full,
+        )
         closing.callback(lambda: publisher.close(agent.farewell, STOP_S / 2))
         closing.callback(lambda: _leave_status(settings, agent.farewell))
         closing.callback(lambda: agent.stop(clock.now_ms()))
-        closing.callback(lambda: polling.close(STOP_S / 4))
+        closing.callback(lambda: workers.close(STOP_S / 4))
         publisher.start()
         counts = {"devices": len(settings.devices), "buses": len(settings.buses)}
         _log.info("running", **counts, buffer=str(settings.buffer_path))
-        _loop(agent, settings, wake, stop)
+        look_afar = None if afar is None else partial(_look_afar, afar, agent, workers)
+        _loop(agent, settings, wake, stop, look_afar)
     _log.info("stopped")
 
 
-def _loop(agent: EdgeAgent, settings: EdgeSettings, wake: threading.Event, stop: StopMark) -> None:
+def _clock_guard(settings: EdgeSettings) -> ClockGuard:
+    """Knows the time at which the agent last ran, by the status that it left."""
+    try:
+        last_known_ms = last_said_ms(settings.status_path.read_bytes())
+    except OSError:
+        last_known_ms = None
+    return ClockGuard(clock.now_ms(), tolerance_ms=settings.clock_tolerance_ms, last_known_ms=last_known_ms)
+
+
+def _look_afar(afar: Reconfiguration, agent: EdgeAgent, workers: Workers) -> bool:
+    """Whether a configuration from afar is under way, so that the next look should come soon."""
+    afar.step(agent, workers, clock.now_ms(), clock.monotonic_s())
+    return afar.busy
+
+
+def _loop(
+    agent: EdgeAgent,
+    settings: EdgeSettings,
+    wake: threading.Event,
+    stop: StopMark,
+    look_afar: Callable[[], bool] | None,
+) -> None:
     written = b""
     while not stop.is_set:
-        until_s = clock.monotonic_s() + agent.step(clock.now_ms())
+        busy = look_afar is not None and look_afar()
+        until_s = clock.monotonic_s() + agent.step(clock.now_ms(), clock.steady_ms())
         if agent.status != written:
             written = agent.status
             _leave_status(settings, written)
+        if busy:
+            until_s = min(until_s, clock.monotonic_s() + BUSY_LOOK_S)
         while not stop.is_set and not wake.is_set() and clock.monotonic_s() < until_s:
             wake.wait(min(SIGNAL_CHECK_S, max(until_s - clock.monotonic_s(), 0)))
         wake.clear()
