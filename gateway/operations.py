@@ -17,7 +17,7 @@ import msgspec
 
 from collectors.clock import now_ms, to_ms
 from collectors.errors import StoreUnavailable
-from gateway.accounts.activity_records import RecordConflict, check_records, keep_records
+from gateway import finding_operations, record_operations
 from gateway.accounts.documents import instant
 from gateway.accounts.periods import Period, parse_period
 from gateway.accounts.proofs import NoRootYet
@@ -138,25 +138,6 @@ def _token_revoke(house: House, arguments: Arguments) -> Answer:
             "the agent a new token once the broker answers"
         ) from error
     return {"revoked": token_id}
-
-
-def _records_import(house: House, arguments: Arguments) -> Answer:
-    enterprise = _enterprise(house, _text(arguments, "enterprise"))
-    given = arguments.get("records")
-    if not isinstance(given, list):
-        raise OperationFailed("records must be a list")
-    records, errors = check_records(given, enterprise)
-    if not errors:
-        try:
-            outcomes = keep_records(house.engine, records, now_ms())
-        except RecordConflict as conflict:
-            errors = conflict.errors
-        else:
-            return {"added": outcomes.count("stored"), "unchanged": outcomes.count("duplicate")}
-    lines = [
-        f"{' '.join(filter(None, (f'record {one.index + 1}', one.id, one.field)))}: {one.message}" for one in errors
-    ]
-    raise OperationFailed("nothing was imported:\n" + "\n".join(lines))
 
 
 def _rollup(house: House, arguments: Arguments) -> Answer:
@@ -374,7 +355,11 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "token_create": _token_create,
     "token_list": _token_list,
     "token_revoke": _token_revoke,
-    "records_import": _records_import,
+    "records_import": record_operations.import_records,
+    "records_list": record_operations.list_records,
+    "records_template": record_operations.template,
+    "evidence_put": record_operations.put_evidence,
+    "evidence_get": record_operations.get_evidence,
     "rollup": _rollup,
     "close": _close,
     "account": _account,
@@ -390,6 +375,10 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "agent_config_show": _agent_config_show,
     "agent_config_history": _agent_config_history,
     "policy_try": try_draft,
+    "finding_list": finding_operations.list_findings,
+    "finding_show": finding_operations.show_finding,
+    "finding_acknowledge": finding_operations.acknowledge,
+    "finding_reopen": finding_operations.reopen,
     "webhook_create": webhooks.create,
     "webhook_list": webhooks.show_all,
     "webhook_resume": webhooks.resume,

@@ -228,6 +228,10 @@ def explanation(out: Console, answer: Mapping[str, Any]) -> None:
     )
     for point in answer["points"]:
         _grow_point(activity, point)
+    if answer["inputs"]:
+        behind = activity.add("derived from")
+        for point in answer["inputs"]:
+            _grow_point(behind, point)
     for record in answer["records"]:
         activity.add(
             f"record {escape(record['id'])}: {record['amount']:,} {record['unit']} from {record['start']} to "
@@ -246,6 +250,12 @@ def _grow_point(activity: Tree, point: Mapping[str, Any]) -> None:
     for hour in point["hours"]:
         estimated = f", {hour['estimated']:,} estimated" if hour["estimated"] else ""
         branch.add(f"{hour['start']}  {hour['amount']:,} {point['unit']}, coverage {hour['coverage']:.0%}{estimated}")
+    formula = point["formula"]
+    if formula is not None:
+        computed = branch.add(f"{formula['formula']} of {escape(', '.join(formula['inputs']))}")
+        for hour in formula["hours"]:
+            computed.add(f"{hour['start']}  {escape(hour['computed'])}")
+        return
     readings = branch.add(f"{point['readings']} readings inside; it is counted")
     for name in ("first", "last"):
         reading = point[name]

@@ -7,7 +7,21 @@ from datetime import timedelta
 from flask import Blueprint, Flask, Response, request
 
 from collectors.message_types import work_out_structs
-from gateway.api import accounts, auth, changes, enterprises, entries, operations, ops, parks, problem, records, roots
+from gateway.api import (
+    accounts,
+    auth,
+    changes,
+    enterprises,
+    entries,
+    evidence,
+    findings,
+    operations,
+    ops,
+    parks,
+    problem,
+    records,
+    roots,
+)
 from gateway.dashboard import frame, languages, signing_in, views
 from gateway.parts import Parts
 
@@ -15,6 +29,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     parks.blueprint,
     enterprises.blueprint,
     records.blueprint,
+    evidence.blueprint,
+    findings.blueprint,
     entries.blueprint,
     accounts.blueprint,
     changes.blueprint,

@@ -142,6 +142,9 @@ class FindingDocument(msgspec.Struct, frozen=True, kw_only=True):
     text: Bilingual
     first_seen: str
     resolved_at: str | None
+    acknowledged_at: str | None  # None = open, or resolved without anybody having taken note
+    acknowledged_by: str
+    acknowledged_why: str
 
 
 def statement_document(

@@ -17,13 +17,14 @@ from sqlalchemy import Engine
 
 from collectors.profile import MeterProfile
 from collectors.quantities import QUANTITIES
+from gateway.accounts.derived_steps import FormulaStep, formula_of, inputs_behind
 from gateway.accounts.documents import Bilingual, EntryDocument, entry_document, instant
 from gateway.accounts.series import UsageItem, hours_of
 from gateway.carbon.calendar import day_window_ms
 from gateway.carbon.explain import BASES, computed, energy_computed
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import Draft, Entry
-from gateway.registry.model import Enterprise, Feed, Point, Registry, Source
+from gateway.registry.model import Enterprise, Point, Registry, Source
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore
@@ -80,6 +81,7 @@ class PointStep(msgspec.Struct, frozen=True, kw_only=True):
         ReadingStep | None
     )  # at the day's end or the first one after it; as long as there is none, the last one inside
     register: RegisterStep | None  # None = the point is described in the registry, not by a profile
+    formula: FormulaStep | None  # of a derived point, which no instrument shows
 
 
 class RecordStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +106,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     basis: Bilingual  # why these factors
     factors: list[FactorStep]
     points: list[PointStep]
+    inputs: list[PointStep]  # what derived ones of these points are computed from, down to the instruments
     records: list[RecordStep]
 
 
@@ -142,6 +145,7 @@ def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation |
         basis=_basis(entry.draft.basis),
         factors=_factors(archive.factors, entry),
         points=[] if source is None else _points(archive, registered, source, window_ms),
+        inputs=[] if source is None else _inputs(archive, registered, source, window_ms),
         records=[] if source is None or not source.records else _records(archive.engine, entry.draft),
     )
 
@@ -180,23 +184,31 @@ def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:
 
 
 def _points(archive: Archive, enterprise: Enterprise, source: Source, window_ms: tuple[int, int]) -> list[PointStep]:
-    by_name = {(point.device, point.id): point for point in enterprise.points()}
-    profiles = {device.id: device.profile for device in enterprise.devices}
+    by_name = {(point.device, point.id): point for point in enterprise.every_point()}
     return [
-        _point(archive, feed, by_name[feed.device, feed.point], profiles[feed.device], window_ms)
-        for feed in source.feeds
+        _point(archive, enterprise, by_name[feed.device, feed.point], feed.share, window_ms) for feed in source.feeds
     ]
 
 
-def _point(archive: Archive, feed: Feed, point: Point, profile_id: str | None, window_ms: tuple[int, int]) -> PointStep:
+def _inputs(archive: Archive, enterprise: Enterprise, source: Source, window_ms: tuple[int, int]) -> list[PointStep]:
+    """What the source's derived points are made of; their share is said by the formula."""
+    by_name = {(point.device, point.id): point for point in enterprise.every_point()}
+    fed = [by_name[feed.device, feed.point] for feed in source.feeds]
+    return [_point(archive, enterprise, point, "1", window_ms) for point in inputs_behind(enterprise, fed)]
+
+
+def _point(
+    archive: Archive, enterprise: Enterprise, point: Point, share: str, window_ms: tuple[int, int]
+) -> PointStep:
+    profile_id = next((device.profile for device in enterprise.devices if device.id == point.device), None)
     usage = archive.timeseries.usage([point.point_id], *window_ms)
     start_ms, end_ms = window_ms
     readings = archive.timeseries.read([point.point_id], start_ms, end_ms)
     before = archive.timeseries.before([point.point_id], start_ms + 1, 1)
     after = archive.timeseries.after([point.point_id], end_ms, 1)
     return PointStep(
-        point=f"{feed.device}.{feed.point}",
-        share=feed.share,
+        point=f"{point.device}.{point.id}",
+        share=share,
         quantity=point.quantity,
         unit=QUANTITIES[point.quantity].usage_unit,
         amount=int(np.sum(usage.amount_u)) / 1_000_000,
@@ -205,6 +217,7 @@ def _point(archive: Archive, feed: Feed, point: Point, profile_id: str | None, w
         first=_reading(before if len(before) else readings, 0),
         last=_reading(after if len(after) else readings, -1),
         register=_register(archive.profiles.get(profile_id or ""), point),
+        formula=formula_of(archive.timeseries, enterprise, point, window_ms),
     )
 
 

@@ -124,7 +124,7 @@ class AccountReader:
         )
 
     def open_findings(self, enterprise: str, period: Period | None, *, limit: int = 50) -> list[FindingDocument]:
-        """Open findings, newest first."""
+        """Findings that are not resolved: the open ones, newest first, then the acknowledged ones."""
         return stored.newest_findings(self._engine, enterprise, self._window(enterprise, period), limit)
 
     def usage(

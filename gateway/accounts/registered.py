@@ -8,7 +8,7 @@ from collectors.quantities import QUANTITIES
 from gateway.accounts.documents import Bilingual
 from gateway.accounts.rating_documents import Colour
 from gateway.carbon.activities import ACTIVITIES
-from gateway.registry.model import Device, Enterprise, Name, Source
+from gateway.registry.model import Balance, Derived, Device, Enterprise, Name, Source
 
 
 class EnterpriseItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +36,24 @@ class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
 class FeedDocument(msgspec.Struct, frozen=True, kw_only=True):
     point: str
     share: str  # signed decimal
+
+
+class DerivedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Points that are computed from others."""
+
+    id: str
+    name: Bilingual | None
+    formula: str  # key of the registry file: sum, split, steam_heat_of …
+    inputs: list[str]  # device.point
+    points: list[PointDocument]
+
+
+class BalanceItem(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: Bilingual | None
+    parent: str
+    children: list[FeedDocument]
+    tolerance: float
 
 
 class EvidenceDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +97,8 @@ class EnterpriseDocument(msgspec.Struct, frozen=True, kw_only=True):
     consents: list[str]
     agents: list[str]
     devices: list[DeviceItem]
+    derived: list[DerivedItem]
+    balances: list[BalanceItem]
     sources: list[SourceItem]
     products: list[ProductItem]
 
@@ -105,11 +125,40 @@ def enterprise_document(enterprise: Enterprise) -> EnterpriseDocument:
         consents=list(enterprise.consents),
         agents=[agent.id for agent in enterprise.agents],
         devices=[_device(device) for device in enterprise.devices],
+        derived=[_derived(derived) for derived in enterprise.derived],
+        balances=[_balance(balance) for balance in enterprise.balances],
         sources=[_source(source) for source in enterprise.sources],
         products=[
             ProductItem(id=own.id, name=None if own.name is None else bilingual(own.name), unit=own.unit)
             for own in enterprise.products
         ],
+    )
+
+
+def _derived(derived: Derived) -> DerivedItem:
+    return DerivedItem(
+        id=derived.id,
+        name=None if derived.name is None else bilingual(derived.name),
+        formula=derived.formula,
+        inputs=list(dict.fromkeys(one.name for one in derived.inputs)),
+        points=[
+            PointDocument(
+                point=f"{point.device}.{point.id}",
+                quantity=point.quantity,
+                unit=QUANTITIES[point.quantity].usage_unit or "",
+            )
+            for point in derived.points
+        ],
+    )
+
+
+def _balance(balance: Balance) -> BalanceItem:
+    return BalanceItem(
+        id=balance.id,
+        name=None if balance.name is None else bilingual(balance.name),
+        parent=f"{balance.parent.device}.{balance.parent.point}",
+        children=[FeedDocument(point=f"{own.device}.{own.point}", share=own.share) for own in balance.children],
+        tolerance=float(balance.tolerance),
     )
 
 

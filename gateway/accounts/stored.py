@@ -6,7 +6,6 @@ lies.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -29,6 +28,7 @@ from gateway.accounts.documents import (
 from gateway.accounts.rating_documents import RatingDocument, rating_from
 from gateway.signing import attached
 from gateway.store.database import reading
+from gateway.store.findings_repository import StoredFinding, stored_finding
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.schema import changes, findings, ledger_entries, ratings, statements
 
@@ -230,19 +230,22 @@ def findings_after(
     if status is not None:
         query = query.where(findings.c.status == status)
     with reading(engine) as connection:
-        return [_finding(row) for row in connection.execute(query.order_by(findings.c.id).limit(limit))]
+        rows = connection.execute(query.order_by(findings.c.id).limit(limit))
+        return [finding_document(stored_finding(row)) for row in rows]
 
 
 def newest_findings(
     engine: Engine, enterprise: str, window_ms: tuple[int, int] | None, limit: int
 ) -> list[FindingDocument]:
-    """Open findings, newest first."""
-    query = select(findings).where(findings.c.enterprise == enterprise, findings.c.status == "open")
+    """Open and acknowledged findings, the open ones first, each newest first."""
+    query = select(findings).where(findings.c.enterprise == enterprise, findings.c.status != "resolved")
     if window_ms is not None:
         query = query.where(findings.c.at_ms >= window_ms[0], findings.c.at_ms < window_ms[1])
     with reading(engine) as connection:
-        rows = connection.execute(query.order_by(findings.c.at_ms.desc(), findings.c.id.desc()).limit(limit))
-        return [_finding(row) for row in rows]
+        rows = connection.execute(
+            query.order_by(findings.c.status.desc(), findings.c.at_ms.desc(), findings.c.id.desc()).limit(limit)
+        )
+        return [finding_document(stored_finding(row)) for row in rows]
 
 
 def open_findings_by_subject(engine: Engine, enterprise: str) -> dict[str, int]:
@@ -256,19 +259,24 @@ def open_findings_by_subject(engine: Engine, enterprise: str) -> dict[str, int]:
         return {subject: int(count) for subject, count in connection.execute(query)}
 
 
-def _finding(row: Row[Any]) -> FindingDocument:
+def finding_document(stored: StoredFinding) -> FindingDocument:
+    """A finding as it is served."""
+    own = stored.finding
     return FindingDocument(
-        id=row.id,
-        enterprise=row.enterprise,
-        name=row.name,
-        subject=row.subject,
-        at=instant(row.at_ms),
-        severity=row.severity,
-        status=row.status,
-        values=json.loads(row._mapping["values"]),
-        text=Bilingual(zh=row.zh, en=row.en),
-        first_seen=instant(row.first_seen_ms),
-        resolved_at=None if row.resolved_at_ms is None else instant(row.resolved_at_ms),
+        id=stored.id,
+        enterprise=own.enterprise,
+        name=own.name,
+        subject=own.subject,
+        at=instant(own.at_ms),
+        severity=own.severity,
+        status=stored.status,
+        values=own.values,
+        text=Bilingual(zh=own.zh, en=own.en),
+        first_seen=instant(stored.first_seen_ms),
+        resolved_at=None if stored.resolved_at_ms is None else instant(stored.resolved_at_ms),
+        acknowledged_at=None if stored.acknowledged_at_ms is None else instant(stored.acknowledged_at_ms),
+        acknowledged_by=stored.acknowledged_by,
+        acknowledged_why=stored.acknowledged_why,
     )
 
 

@@ -202,8 +202,9 @@ def show_health(enterprise: str, query: NoQuery) -> HealthDocument:
 def _point(enterprise: Enterprise, name: str) -> Point:
     """The point that `device.point` names; a problem lists the ones there are."""
     device, _, point = name.rpartition(".")
-    found = parts().registry().points_by_name.get((enterprise.id, device, point))
+    points = enterprise.every_point()
+    found = next((own for own in points if (own.device, own.id) == (device, point)), None)
     if found is None:
-        known = ", ".join(f"{own.device}.{own.id}" for own in enterprise.points()[:20])
+        known = ", ".join(f"{own.device}.{own.id}" for own in points[:20])
         raise ApiProblem(404, "unknown-point", f"There is no point {name[:80]!r}. Known are: {known or 'none'}.")
     return found

@@ -145,7 +145,7 @@ class FindingsRepository:
         query = select(table).where(table.c.enterprise == enterprise, table.c.id == finding_id)
         with reading(self._bind) as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else _stored(row)
+        return None if row is None else stored_finding(row)
 
     def decisions(self, finding_id: int) -> list[Decision]:
         """All that was decided about a finding, oldest first."""
@@ -192,7 +192,7 @@ class FindingsRepository:
         if status is not None:
             query = query.where(table.c.status == status)
         with reading(self._bind) as connection:
-            return [_stored(row) for row in connection.execute(query.order_by(table.c.id).limit(limit))]
+            return [stored_finding(row) for row in connection.execute(query.order_by(table.c.id).limit(limit))]
 
 
 def _named(prefixes: Sequence[str]) -> list[ColumnElement[bool]]:
@@ -292,7 +292,8 @@ def _note(connection: Connection, finding_id: int, decision: Decision) -> None:
     connection.execute(decisions.insert(), row)
 
 
-def _stored(row: Row[Any]) -> StoredFinding:
+def stored_finding(row: Row[Any]) -> StoredFinding:
+    """A row of the table."""
     finding = Finding(
         name=row.name,
         enterprise=row.enterprise,

@@ -139,3 +139,24 @@ def test_verify_recomputes_derived_points_from_readings(derived: Plant) -> None:
 
 def test_readings_cannot_be_sent_for_a_derived_point(derived: Plant) -> None:
     assert (PLANT, "derived", "own") not in derived.house.registry().points_by_name
+
+
+def test_explain_shows_the_formula_with_numbers_and_every_input_down_to_its_readings(derived: Plant) -> None:
+    heat, grid = (
+        LedgerRepository(derived.house.engine).standing(PLANT, [source], *EVER)[0].seq for source in ("heat", "grid")
+    )
+    steam = derived.house.operations.call("explain", entry=f"{PLANT}-{heat}")
+    formula = steam["points"][0]["formula"]
+    assert formula["formula"] == "steam_heat_of"
+    assert formula["hours"][0]["computed"] == "10 t × (2777.0 − 83.74) kJ/kg ÷ 1000 = 26.9326 GJ (1000 kPa, saturated)"
+    assert len(formula["hours"]) == 24
+    assert [(one["point"], one["readings"]) for one in steam["inputs"]] == [
+        ("boiler.steam", 96),
+        ("boiler.pressure", 96),
+    ]
+    power = derived.house.operations.call("explain", entry=f"{PLANT}-{grid}")
+    assert [one["point"] for one in power["points"]] == ["derived.hall", "derived.yard"]
+    assert power["points"][0]["formula"]["hours"][0]["computed"] == "0.333333 × 200 kWh = 66.6666 kWh"
+    inputs = {one["point"]: one["formula"] for one in power["inputs"]}
+    assert inputs["derived.own"]["hours"][0]["computed"] == "300 kWh − 100 kWh = 200 kWh"
+    assert inputs["incomer.energy_import"] is None
