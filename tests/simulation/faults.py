@@ -72,6 +72,7 @@ class Weather:
     not_available: float = 0.0  # share of values
     agent_killed: float = 0.0  # chance per tick
     agent_stopped: float = 0.0  # in good order, per tick
+    page_spoiled: float = 0.0  # of the agent's disk, per tick
     gateway_killed: float = 0.0
     store_flaky: float = 0.0  # chance per call of a store
 
@@ -120,6 +121,7 @@ def fair(rng: random.Random, start_ms: int, end_ms: int, devices: list[str]) -> 
         not_available=share(0.1),
         agent_killed=share(0.1),
         agent_stopped=share(0.04),
+        page_spoiled=share(0.02, worlds=0.3),
         gateway_killed=share(0.06),
         store_flaky=share(0.1),
     )

@@ -117,7 +117,7 @@ class GatewaySide:
             for letter in self._broker.due(self._broker.to_gateway, true_ms):
                 self._letters.append(letter)
                 arrival = Arrival(ENTERPRISE, letter.sender, letter.payload)
-                self._pending.add(Message(len(self._letters), 1, letter.kind, arrival))
+                self._pending.add(Message(len(self._letters), 1, letter.kind, b"", arrival))
             if self._pending and self._pending.wait_s(true_ms / 1000) == 0:
                 self._commit(now_ms)
         except PowerCut:

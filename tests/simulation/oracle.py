@@ -1,6 +1,7 @@
 """What must hold after healing, worked out here in another and simpler way than the product does.
 
-1. Every reading that an agent vouched for is in the store once, or set aside or dropped with a named reason.
+1. Every reading that an agent vouched for is in the store once, or set aside or dropped with a named reason. Only what
+   lay on a bad page of the agent's disk may be missing.
 2. Stored usage is what one pass over all stored readings gives: the many small roll-ups added nothing and lost nothing.
 3. Usage of each point equals the truth of its meter, hour edges aside to the last millionth.
 4. The ledger's entries are the sums of those hours per local day, times the published factor, to the gram.
@@ -105,7 +106,8 @@ def _accounted_for(world: World, stored: dict[PointName, dict[int, float]]) -> t
             assert key in vouched, f"{key} is in the store, and no agent ever kept it"
             shown = [one.value for one in world.shown[key]]
             assert value in shown, f"{key}: stored {value}, the meter showed {shown}"
-    missing = {key for key in vouched if key[2] not in stored[key[0], key[1]]} - aside.keys()
+    missing = {key for key in vouched if key[2] not in stored[key[0], key[1]]}
+    missing -= aside.keys() | world.plant.on_bad_pages
     for key in aside:
         once = vouched[key] == 1
         assert not once or key[2] not in stored[key[0], key[1]], f"{key} is set aside and stored"

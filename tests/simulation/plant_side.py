@@ -1,7 +1,8 @@
 """The plant's side of the world: the real agent with the real buffer, killed and started again on what was on disk.
 
 A kill copies the buffer's files as they are at that instant and goes on with the copy, so that nothing a dying process
-would still tidy up can help. A full disk is SQLite's own: the file may not grow beyond its present size.
+would still tidy up can help. A bad page is other bytes in the file. A full disk is SQLite's own: the file may not grow
+beyond its present size.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collectors.reading import Reading
 from collectors.wire import decode_batch
 from edge_agent.agent import AgentDevice, EdgeAgent, Grouping
 from edge_agent.buffer import Buffer, BufferLimits
-from edge_agent.buffer_file import BufferFile, open_file
+from edge_agent.buffer_file import BufferFile, checksum, open_file
 from edge_agent.polling import Poll, poll_safely
 from tests.simulation.faults import Fuse, PowerCut, Weather, within
 from tests.simulation.line import Broker, Line
@@ -34,6 +35,7 @@ POINTS = {
     "pulses": ("pulse_energy",),
 }
 FOREVER_PAGES = 2**30
+PAGE_BYTES = 4096
 
 
 class Disk:
@@ -129,12 +131,15 @@ class PlantSide:
         self.kept: dict[str, list[Key]] = {}  # batch -> its readings: what the agent has vouched for
         self.lost_in_memory: list[Key] = []  # taken by an agent that was killed before its disk had them
         self._file: BufferFile | None = None
-        self.dropped_readings = 0  # what the buffer counted, at the end
+        self.dropped_readings = 0  # what the buffers counted, at the end
+        self._page_is_bad = False
+        self.on_bad_pages: set[Key] = set()  # in batches that a bad page of the disk took with it
 
     def open(self, now_ms: int, *, polling: bool = True) -> None:
         """A new process on what is on disk; without polling it only delivers."""
         file = self._file = open_file(self._place / "buffer.sqlite", now_ms)
-        assert file.damaged is None, f"the buffer was damaged by a kill: {file.damaged}"
+        assert file.damaged is None or self._page_is_bad, f"the buffer was damaged by a kill: {file.damaged}"
+        self._page_is_bad = False
         self._connection = file.connection
         disk = cast(sqlite3.Connection, Disk(file.connection, self.fuse))
         self.buffer = self._buffer_kind(BufferFile(disk, file.lock), self._limits)
@@ -172,8 +177,41 @@ class PlantSide:
         self.buffer.close()
         self.open(now_ms, polling=polling)
 
+    def spoil_a_page(self, true_ms: int) -> None:
+        """The machine fails, and its disk gives back something else than was written in one place."""
+        self._learn_kept()
+        waiting = self._batches()
+        self.dropped_readings += self.buffer.stats().dropped_readings
+        path = self._place / "buffer.sqlite"
+        self.abandon()
+        content = bytearray(path.read_bytes())
+        at = self._rng.randrange(PAGE_BYTES, len(content))
+        length = self._rng.choice((1, 16, PAGE_BYTES))
+        content[at : at + length] = self._rng.randbytes(len(content[at : at + length]))
+        path.write_bytes(content)
+        self._page_is_bad = True
+        given = self.polling.given
+        self.open(true_ms + self._weather().clock_offset_ms(true_ms))
+        damaged = self.buffer.damaged_file is not None
+        self._tell(
+            f"bytes {at} to {at + length} of the buffer are spoiled" + (", which is seen at once" if damaged else "")
+        )
+        if not damaged:
+            self.dropped_readings -= self.buffer.stats().dropped_readings  # it goes on counting
+        sound = set(self._batches())
+        for batch_id in waiting:
+            if batch_id not in sound:
+                self.on_bad_pages.update(self.kept[batch_id])
+        kept = {key for keys in self.kept.values() for key in keys}
+        self.lost_in_memory += [key for key in given if key not in kept]
+
+    def _batches(self) -> list[str]:
+        """Ids of the batches in the file whose bytes are as they were."""
+        rows = self._connection.execute("SELECT batch_id, payload, crc FROM batches").fetchall()
+        return [batch_id for batch_id, payload, crc in rows if checksum(batch_id, payload) == crc]
+
     def close(self) -> None:
-        self.dropped_readings = self.buffer.stats().dropped_readings
+        self.dropped_readings += self.buffer.stats().dropped_readings
         self.lost_in_memory += self._not_kept()
         self.buffer.close()
 
@@ -204,8 +242,8 @@ class PlantSide:
                 shutil.copy(self._place / name, self._image / name)
 
     def _learn_kept(self) -> None:
-        for batch_id, payload in self._connection.execute("SELECT batch_id, payload FROM batches").fetchall():
-            if batch_id not in self.kept:
+        for batch_id, payload, crc in self._connection.execute("SELECT batch_id, payload, crc FROM batches").fetchall():
+            if batch_id not in self.kept and checksum(batch_id, payload) == crc:
                 self.kept[batch_id] = keys_of(payload)
 
     def _fill_disk(self, full: bool) -> None:

@@ -142,6 +142,8 @@ class World:
             self.plant.step(self.now_ms)
         if rng.random() < weather.agent_stopped and not self.plant.fuse.lit:
             self.plant.stop_and_start(self.now_ms)
+        if rng.random() < weather.page_spoiled and not self.plant.fuse.lit:
+            self.plant.spoil_a_page(self.now_ms)
         self.archive.step(self.broker, self.now_ms)
         if rng.random() < 0.2:
             self.gateway.step(self.now_ms)
