@@ -99,22 +99,6 @@ def token_revoke(token_id: str) -> None:
 
 
 @click.group()
-def records() -> None:
-    """Activity records: production output, purchases and other figures from business systems."""
-
-
-@records.command("import")
-@_file
-@click.option("--enterprise", required=True, help="Unified Social Credit Code.")
-def records_import(file: Path, enterprise: str) -> None:
-    """Import records from JSON or CSV: all of them, or none if any is wrong."""
-    from gateway.record_files import read_records
-
-    answer = ask("records_import", enterprise=enterprise, records=read_records(file))
-    out.print(f"{answer['added']} records added, {answer['unchanged']} were there already")
-
-
-@click.group()
 def ingest() -> None:
     """What came in."""
 

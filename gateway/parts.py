@@ -19,6 +19,7 @@ from gateway.access import Principal
 from gateway.accounts.reader import AccountReader
 from gateway.carbon.factors import FactorBook
 from gateway.registry.model import Registry
+from gateway.store.evidence_store import EvidenceStore
 from gateway.store.timeseries import TimeSeriesStore
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
@@ -40,6 +41,7 @@ class Parts:
     registry: Callable[[], Registry]  # the snapshot of now
     factors: FactorBook
     reader: AccountReader
+    evidence: EvidenceStore
     authenticate: Callable[[str], Principal | None]  # of a token's text
     operations: Mapping[str, Operation]  # admin's operations by name, for POST /api/v1/operations/<name>
     health: Callable[[], list[HealthCheck]]

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from collectors.errors import ConfigurationError, Problem, StoreError
-from collectors.profile import MeterProfile, load_profiles
+from collectors.errors import ConfigurationError, StoreError
+from collectors.profile import MeterProfile
 from gateway.access import Access
 from gateway.accounts.reader import AccountReader
 from gateway.agent_configs.configs import AgentConfigs
@@ -38,9 +38,9 @@ from gateway.broker.embedded import EmbeddedBroker
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.calendar import check_zone
 from gateway.carbon.factors import FactorBook
-from gateway.carbon.methods import MethodFile, load_methods
+from gateway.carbon.methods import MethodFile
 from gateway.carbon.own_values import problem_of
-from gateway.carbon.policy import Policy, load_policies
+from gateway.carbon.policy import Policy
 from gateway.carbon.steam import SteamTable
 from gateway.control import write_private
 from gateway.ingest.http_intake import http_intake
@@ -48,6 +48,7 @@ from gateway.ingest.intake import Intake
 from gateway.ingest.mqtt_listener import MqttListener
 from gateway.ingest.portion import Portion
 from gateway.ingest.stats import IngestStats
+from gateway.knowledge_files import load_knowledge
 from gateway.operations import OPERATIONS
 from gateway.parts import HealthCheck, Operation, Parts
 from gateway.registry.knowledge import Knowledge
@@ -71,6 +72,7 @@ from gateway.store.agent_status_repository import AgentStatusRepository
 from gateway.store.batches_repository import BatchesRepository
 from gateway.store.canonical_json import sha256_of
 from gateway.store.database import open_database, read_only
+from gateway.store.evidence_store import EvidenceStore
 from gateway.store.job_runs_repository import JobRunsRepository
 from gateway.store.lease_repository import LeaseRepository
 from gateway.store.opening import open_timeseries
@@ -99,6 +101,7 @@ class House:
     verifier: Verifier
     signer: Signer
     set_aside: SetAsideRepository
+    evidence: EvidenceStore
     intake: Intake
     ingest_stats: IngestStats
     metrics: CollectorRegistry
@@ -219,6 +222,7 @@ class House:
             registry=self.registry,
             factors=self.factors,
             reader=self.reader,
+            evidence=self.evidence,
             authenticate=self.access.authenticate,
             operations=self.operations.table(),
             health=self.health,
@@ -260,7 +264,7 @@ class Operations:
 
 def build(settings: Settings) -> House:
     """Put a gateway together; raises ConfigurationError for what is wrong, StoreError for a store that is not there."""
-    profiles, factors, policies, methods = _knowledge(settings)
+    profiles, factors, policies, methods = load_knowledge(settings)
     _make_data_directory(settings)
     with contextlib.ExitStack() as opened:  # what was opened is closed again if a later step fails
         engine = open_database(settings.relational_url)
@@ -317,6 +321,7 @@ def _house(
         verifier=Verifier(engine, timeseries, signer, derived),
         signer=signer,
         set_aside=SetAsideRepository(engine),
+        evidence=EvidenceStore(engine, settings.data_path / "evidence"),
         intake=Intake(timeseries, repository.snapshot, BatchesRepository(engine), AgentStatusRepository(engine)),
         ingest_stats=IngestStats(metrics),
         metrics=metrics,
@@ -350,28 +355,6 @@ def _pipeline(
         statements=StatementsStage(engine, policies, signer, settings.settle_s),
         settle_s=settings.settle_s,
     )
-
-
-def _knowledge(
-    settings: Settings,
-) -> tuple[dict[str, MeterProfile], FactorBook, dict[str, Policy], dict[str, MethodFile]]:
-    """Profiles, factors, policies and methods; ConfigurationError with the problems of all of them."""
-    problems: list[Problem] = []
-    loaded: list[Any] = []
-    for load in (
-        lambda: load_profiles(*settings.profile_paths),
-        lambda: FactorBook.load(settings.config_path),
-        lambda: load_policies(settings.config_path),
-    ):
-        try:
-            loaded.append(load())
-        except ConfigurationError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigurationError(problems)
-    profiles, factors, policies = loaded
-    methods = load_methods(settings.config_path, factors.fuel_sets, factors.gwp_sets)
-    return profiles, factors, policies, methods
 
 
 def _make_data_directory(settings: Settings) -> None:

@@ -1,40 +1,80 @@
 """Activity records from business systems, checked against the registry before any of them is kept.
 
-A record: {"id", "source" | "product" | "economic", "from", "to" (exclusive), "amount", "unit", "note"?}. All errors of
-all records are found in one pass, each with the record's index, its id where it has one, and what would mend it.
+A record: {"id", "source" | "product" | "economic", "from" and "to" (exclusive) or "date", "amount", "unit", "note"?,
+"supersedes"?, "parallel"?, "evidence"?, "evidence_sha256"?}. All errors of all records are found in one pass, each with
+the record's index, its id where it has one, and what would mend it. What needs those already stored is
+`gateway.accounts.record_keeping`'s business.
+
+What stays true: an amount is kept in the unit it came in; amounts over a period are spread over its days evenly and add
+up exactly (`gateway.scheduler.activities.share_of_day`).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from sqlalchemy import Engine
-
-from gateway.accounts.periods import months_after
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.units import read_unit
 from gateway.registry.model import Enterprise
-from gateway.store.database import writing
-from gateway.store.dirty_days_repository import DirtyDaysRepository
-from gateway.store.records_repository import ActivityRecord, Outcome, RecordKind, RecordsRepository
+from gateway.store.evidence_store import HASH
+from gateway.store.records_repository import ActivityRecord, RecordKind
 
 MAX_RECORDS = 5_000  # of one request
 MAX_DAYS = 1_100  # three years: a longer record is a slip
 MAX_AMOUNT = 1_000_000_000_000  # millionths of it fit 64 bits
 MAX_NOTE = 500
-DIRTY_REASON = "late-data"
 ECONOMIC_UNIT = "10k_cny"  # 万元
 ECONOMIC_FIGURES = ("output_value", "added_value")
 
 KINDS: tuple[RecordKind, ...] = ("source", "product", "economic")
-_KEYS = frozenset({"id", *KINDS, "from", "to", "amount", "unit", "note"})
+COLUMNS = (
+    *("id", *KINDS, "from", "to", "date", "amount", "unit", "note"),
+    *("supersedes", "parallel", "evidence", "evidence_sha256"),
+)
+_KEYS = frozenset(COLUMNS)
 _ID = re.compile(r"[\w.:/+-]{1,80}", re.ASCII)
+# Units as business systems write them -> as the table of units has them.
+UNIT_NAMES = {
+    "吨": "t",
+    "公斤": "kg",
+    "千克": "kg",
+    "克": "g",
+    "升": "L",
+    "立方米": "m3",
+    "万立方米": "1e4m3",
+    "标方": "Nm3",
+    "标准立方米": "Nm3",
+    "万标方": "1e4Nm3",
+    "万标准立方米": "1e4Nm3",
+    "m³": "m3",
+    "Nm³": "Nm3",
+    "千瓦时": "kWh",
+    "度": "kWh",
+    "万千瓦时": "1e4kWh",
+    "万kWh": "1e4kWh",
+    "兆瓦时": "MWh",
+    "kwh": "kWh",
+    "吉焦": "GJ",
+    "兆焦": "MJ",
+    "百万千焦": "GJ",
+    "太焦": "TJ",
+    "吨公里": "tkm",
+    "万吨公里": "1e4tkm",
+    "人公里": "pkm",
+    "间夜": "night",
+    "件": "piece",
+    "个": "piece",
+    "平方米": "m2",
+    "m²": "m2",
+    "万元": "10k_cny",
+}
+_YES, _NO = ("true", "yes", "1", "是"), ("false", "no", "0", "否", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,43 +87,12 @@ class RecordError:
     message: str
 
 
-class RecordConflict(Exception):
-    """An id that stands for another content already; carries each such record."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A record that is right in itself."""
 
-    def __init__(self, errors: list[RecordError]) -> None:
-        super().__init__(f"{len(errors)} records have an id that stands for another content already")
-        self.errors = errors
-
-
-def keep_records(engine: Engine, records: Sequence[ActivityRecord], now_ms: int) -> list[Outcome]:
-    """Store records and mark the days they bear on, in one transaction: all of them or, on a conflict, none.
-
-    A record of a source marks its days under the source. Output and economic figures change no entry but ratings; they
-    mark one day of each month they cover under the empty source, so that the month is rated again.
-    """
-    with writing(engine) as connection:
-        outcomes = RecordsRepository(connection).add(records, now_ms)
-        pairs = list(zip(records, outcomes, strict=True))
-        conflicts = [
-            RecordError(
-                index, record.record_id, "id", "stands for another content already: send a correction under a new id"
-            )
-            for index, (record, outcome) in enumerate(pairs)
-            if outcome == "conflict"
-        ]
-        if conflicts:
-            raise RecordConflict(conflicts)
-        days = {mark for record, outcome in pairs if outcome == "stored" for mark in _marks(record)}
-        if days:
-            DirtyDaysRepository(connection).mark(days, DIRTY_REASON)
-        return outcomes
-
-
-def _marks(record: ActivityRecord) -> Iterator[tuple[str, str, date]]:
-    day = record.start_day
-    while day < record.end_day:
-        yield record.enterprise, record.subject if record.kind == "source" else "", day
-        day = day + timedelta(days=1) if record.kind == "source" else months_after(day.replace(day=1), 1)
+    record: ActivityRecord
+    parallel: bool  # it comes on top of other records of the same days
 
 
 class _Wrong(Exception):
@@ -94,9 +103,9 @@ class _Wrong(Exception):
         self.field = field
 
 
-def check_records(records: Sequence[Any], enterprise: Enterprise) -> tuple[list[ActivityRecord], list[RecordError]]:
+def check_records(records: Sequence[Any], enterprise: Enterprise) -> tuple[list[Checked], list[RecordError]]:
     """The records, and everything that is wrong with them; use the first only if the second is empty."""
-    checked: list[ActivityRecord] = []
+    checked: list[Checked] = []
     errors: list[RecordError] = []
     seen: dict[str, int] = {}
     for index, record in enumerate(records):
@@ -114,12 +123,12 @@ def check_records(records: Sequence[Any], enterprise: Enterprise) -> tuple[list[
     return checked, errors
 
 
-def _check(record: Mapping[str, Any], enterprise: Enterprise) -> tuple[ActivityRecord | None, list[tuple[str, str]]]:
+def _check(record: Mapping[str, Any], enterprise: Enterprise) -> tuple[Checked | None, list[tuple[str, str]]]:
     wrong = [
         (str(key)[:40], f"is no key of a record; known are {', '.join(sorted(_KEYS))}") for key in record.keys() - _KEYS
     ]
     values: dict[str, Any] = {}
-    for name, read in (("id", _id), ("subject", _subject), ("days", _days), ("amount", _amount), ("note", _note)):
+    for name, read in _READERS:
         try:
             values[name] = read(record)
         except _Wrong as error:
@@ -132,10 +141,9 @@ def _check(record: Mapping[str, Any], enterprise: Enterprise) -> tuple[ActivityR
     if wrong:
         return None, wrong
     (kind, subject), (start, end) = values["subject"], values["days"]
-    fitting = ActivityRecord(
-        enterprise.id, values["id"], kind, subject, start, end, values["amount"], values["unit"], values["note"]
-    )
-    return fitting, []
+    words = {name: values[name] for name in ("unit", "note", "supersedes", "evidence")}
+    fitting = ActivityRecord(enterprise.id, values["id"], kind, subject, start, end, values["amount"], **words)
+    return Checked(fitting, values["parallel"]), []
 
 
 def _id(record: Mapping[str, Any]) -> str:
@@ -158,6 +166,11 @@ def _subject(record: Mapping[str, Any]) -> tuple[RecordKind, str]:
 
 
 def _days(record: Mapping[str, Any]) -> tuple[date, date]:
+    if "date" in record:
+        if "from" in record or "to" in record:
+            raise _Wrong("date", "stands for one day, in place of `from` and `to`")
+        day = _day(record, "date")
+        return day, day + timedelta(days=1)
     start, end = _day(record, "from"), _day(record, "to")
     if end <= start:
         raise _Wrong("to", "must be later than `from`: it is the first day that is no longer covered")
@@ -193,16 +206,60 @@ def _note(record: Mapping[str, Any]) -> str:
     return value
 
 
+def _supersedes(record: Mapping[str, Any]) -> str:
+    value = record.get("supersedes", "")
+    if not isinstance(value, str) or (value and not _ID.fullmatch(value)):
+        raise _Wrong("supersedes", "must be the id of the record that this one corrects")
+    if value and value == record.get("id"):
+        raise _Wrong("supersedes", "is this record's own id: a correction has an id of its own")
+    return value
+
+
+def _parallel(record: Mapping[str, Any]) -> bool:
+    value = record.get("parallel", False)
+    word = str(value).strip().lower()
+    if word not in (*_YES, *_NO):
+        raise _Wrong("parallel", "must be true or false: whether this amount comes on top of others of the same days")
+    return word in _YES
+
+
+def _evidence(record: Mapping[str, Any]) -> str:
+    """The SHA-256 of the file that backs a record; names of files that came along are hashes by now."""
+    value, stated = record.get("evidence", ""), record.get("evidence_sha256", "")
+    for name, text in (("evidence", value), ("evidence_sha256", stated)):
+        if not isinstance(text, str) or (text and not HASH.fullmatch(text)):
+            sent = "of this name came along: send it with the records, or " if name == "evidence" else ""
+            raise _Wrong(name, f"{'no file ' + sent if sent else 'must be '}the file's SHA-256 in 64 hex digits")
+    if value and stated and value != stated:
+        raise _Wrong("evidence_sha256", f"the file's SHA-256 is {value}: it was changed, or is another file")
+    return str(value or stated)
+
+
+_READERS: tuple[tuple[str, Callable[[Mapping[str, Any]], Any]], ...] = (
+    ("id", _id),
+    ("subject", _subject),
+    ("days", _days),
+    ("amount", _amount),
+    ("note", _note),
+    ("supersedes", _supersedes),
+    ("parallel", _parallel),
+    ("evidence", _evidence),
+)
+
+
 def _unit(record: Mapping[str, Any], enterprise: Enterprise, kind: str, subject: str) -> str:
     """The unit, after the subject has been found in the registry."""
-    accepted = _units_of(enterprise, kind, subject)
+    accepted = units_of(enterprise, kind, subject)
     value = record.get("unit")
+    if isinstance(value, str) and value not in accepted:
+        value = UNIT_NAMES.get(value, value)
     if value not in accepted:
         raise _Wrong("unit", f"must be {' or '.join(accepted)} for {kind} {subject}")
     return str(value)
 
 
-def _units_of(enterprise: Enterprise, kind: str, subject: str) -> tuple[str, ...]:
+def units_of(enterprise: Enterprise, kind: str, subject: str) -> tuple[str, ...]:
+    """The units in which amounts of a subject are taken, the usual one first."""
     if kind == "economic":
         if subject not in ECONOMIC_FIGURES:
             raise _Wrong(kind, f"must be {' or '.join(ECONOMIC_FIGURES)}")

@@ -67,6 +67,22 @@ class EntriesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: str | None = None
 
 
+class RecordsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    subject: str | None = None  # a source, a product, output_value or added_value
+    period: str | None = None  # only records that cover a day of it
+    limit: int | None = None
+    cursor: str | None = None
+
+
+class TemplateQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    period: str  # the days to fill in
+    form: Literal["csv", "xlsx"] = "csv"
+
+
+class EvidenceQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str = ""  # how the file is called
+
+
 class FindingsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period: str | None = None
     status: Literal["open", "acknowledged", "resolved"] | None = None

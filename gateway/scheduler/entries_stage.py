@@ -7,7 +7,7 @@ A day without a factor is a finding and a visible hole, never a zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,7 +18,7 @@ from gateway.carbon.calendar import day_start_ms, day_window_ms, local_day
 from gateway.carbon.choices import findings_of
 from gateway.carbon.emission import draft_of
 from gateway.carbon.factors import FactorBook
-from gateway.carbon.model import Activity, Draft, Entry, Finding, MissingFactor
+from gateway.carbon.model import Activity, Draft, Entry, Finding, MissingFactor, Reason
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource, points_of
 from gateway.store.database import writing
@@ -29,6 +29,7 @@ from gateway.store.ledger_repository import LedgerRepository
 DaysOf = dict[str, set[date]]  # source -> days
 
 CHUNK_POINT_DAYS = 2_000  # of points × days read at once: 3 million readings if there is one a minute
+OPERATOR: Reason = "operator"  # as a mark says that somebody corrected what the day was booked from
 FINDING_PREFIXES = ("factor.", "source.")  # findings that this stage makes and takes back
 
 
@@ -57,6 +58,7 @@ class _Due:
     drafts: Sequence[Draft]
     findings: Sequence[Finding]
     judged: Sequence[Judged]
+    corrected: Mapping[ledger.SourceDay, Reason]  # days that an operator changed, by correcting a record
     now_ms: int
 
     def every_day(self) -> set[date]:
@@ -80,11 +82,23 @@ class EntriesStage:
             for mark in chunk:
                 wanted.setdefault(mark.enterprise, {}).setdefault(mark.source, set()).add(mark.day)
             activities = self.activities.read_ahead(registry, wanted)
-            done += self._book([self._due(registry, name, own, activities, now_ms) for name, own in wanted.items()])
+            corrected = _corrected(chunk)
+            done += self._book(
+                [
+                    self._due(registry, name, own, activities, corrected.get(name, {}), now_ms)
+                    for name, own in wanted.items()
+                ]
+            )
         return done
 
     def _due(
-        self, registry: Registry, enterprise_id: str, days_of: DaysOf, activities: ActivitySource, now_ms: int
+        self,
+        registry: Registry,
+        enterprise_id: str,
+        days_of: DaysOf,
+        activities: ActivitySource,
+        corrected: Mapping[ledger.SourceDay, Reason],
+        now_ms: int,
     ) -> _Due:
         enterprise = registry.enterprises[enterprise_id]
         timezone = registry.park_of(enterprise_id).timezone
@@ -94,7 +108,7 @@ class EntriesStage:
             for source, days in days_of.items()
             for day in days
         ]
-        return _Due(enterprise_id, days_of, drafts, findings, judged, now_ms)
+        return _Due(enterprise_id, days_of, drafts, findings, judged, corrected, now_ms)
 
     def _book(self, due: Sequence[_Due]) -> EntriesDone:
         """Post the differences of some enterprises, all of them in one transaction."""
@@ -109,7 +123,7 @@ class EntriesStage:
                     for entry in stood.get(one.enterprise, ())
                     if entry.draft.day in one.days_of.get(entry.draft.source, ())
                 ]
-                postings = ledger.diff(standing, one.drafts, "automatic")
+                postings = ledger.diff(standing, one.drafts, one.corrected)
                 if postings:
                     entries += ledger.append(book.newest(one.enterprise), postings, now_ms)
             book.append(entries)
@@ -139,6 +153,15 @@ class EntriesStage:
             findings += findings_of(activity, chosen, at_ms)
             drafts.append(draft_of(activity, chosen))
         return drafts, findings
+
+
+def _corrected(marks: Sequence[DirtyDay]) -> dict[str, dict[ledger.SourceDay, Reason]]:
+    """Enterprise -> the days whose newest mark came with a correction."""
+    found: dict[str, dict[ledger.SourceDay, Reason]] = {}
+    for mark in marks:
+        if mark.reason == OPERATOR:
+            found.setdefault(mark.enterprise, {})[mark.source, mark.day] = OPERATOR
+    return found
 
 
 def _chunks(registry: Registry, due: Sequence[DirtyDay]) -> Iterator[list[DirtyDay]]:

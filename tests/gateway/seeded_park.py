@@ -60,6 +60,7 @@ from gateway.signing import Signer
 from gateway.store.agent_status_repository import AgentStatusRepository
 from gateway.store.database import open_database
 from gateway.store.duckdb_store import DuckDBStore
+from gateway.store.evidence_store import EvidenceStore
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.ingest_rows import SetAsideRow, StatusRow
 from gateway.store.ledger_repository import LedgerRepository
@@ -260,6 +261,7 @@ def build_park(directory: Path, *, with_past: bool) -> SeededPark:
         registry=registrar.snapshot,
         factors=factors,
         reader=reader,
+        evidence=EvidenceStore(engine, directory / "evidence"),
         authenticate=access.authenticate,
         operations={"rollup": rollup},
         health=lambda: [HealthCheck("database", True, "SQLite"), HealthCheck("timeseries", True, timeseries.ping())],

@@ -234,7 +234,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "nothing set aside": (["ingest", "set-aside", "show", "4"], "nothing is set aside under 4"),
     "reason that stays wrong": (["ingest", "set-aside", "replay", "--reason", "undecodable"], "stays wrong"),
     "file that is not there": (["registry", "apply", "no.yaml"], "does not exist"),
-    "records for nobody": (["records", "import", __file__, "--enterprise", PLANT], "must be one of .json, .csv"),
+    "records for nobody": (["records", "import", __file__, "--enterprise", PLANT], "must end in one of .json, .csv, .xlsx"),
     "profile that is not there": (["profiles", "show", "nope"], "`tanmai profiles list` shows"),
 }
 
@@ -291,14 +291,14 @@ def test_bad_records_are_all_named_and_none_is_imported(tanmai: Tanmai, park: Pa
 @pytest.mark.parametrize(
     ("name", "text", "place"),
     [
-        ("cut.json", '[{"id": "a"', "cut.json:1: is not JSON of records"),
+        ("cut.json", '[{"id": "a"', "cut.json: is not JSON of records"),
         ("text.json", '"records"', "text.json: must be a list of records"),
         ("twice.json", '[{"id": "a", "id": "b"}]', "twice.json: is not JSON of records: id stands twice in one object"),
         ("nan.json", '[{"id": "a", "amount": NaN}]', "nan.json: is not JSON of records: NaN is no number"),
-        ("cells.csv", "id,amount\na,1,2\nb\n", "cells.csv:2: has not the 2 cells"),
-        ("names.csv", "id,quantity\na,1\n", "names.csv:1: quantity: unknown column"),
-        ("amount.csv", "id,amount\na,much\n", "amount.csv:2: amount: must be a number"),
-        ("double.csv", "id,id\na,b\n", "double.csv:1: id: stands twice"),
+        ("cells.csv", "id,amount\na,1,2\nb\n", "row 2: has 3 cells, the header 2"),
+        ("names.csv", "id,quantity\na,1\n", "names.csv: header: unknown column 'quantity'"),
+        ("amount.csv", "id,amount\na,much\n", "row 2 a amount: must be a number"),
+        ("double.csv", "id,id\na,b\n", "double.csv: header: id stands twice"),
         ("empty.csv", "", "empty.csv: is empty"),
     ],
 )

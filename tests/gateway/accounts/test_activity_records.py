@@ -19,7 +19,7 @@ def enterprise(unit: str | None) -> Enterprise:
     ("own", "taken", "refused"),
     [
         (None, ("Nm3", "1e4Nm3"), "m3"),  # the activity's first unit decides where the registry says none
-        ("m3", ("m3",), "Nm3"),
+        ("m3", ("m3", "1e4m3"), "Nm3"),
         ("1e4Nm3", ("Nm3", "1e4Nm3"), "m3"),
     ],
 )

@@ -228,7 +228,10 @@ def test_records_are_booked_day_by_day_and_sum_to_the_record(plant: Plant) -> No
 
 def test_records_of_one_day_in_tonnes_and_kilograms_are_summed_as_what_they_are(plant: Plant) -> None:
     base = {"source": "billets", "from": "2026-10-01", "to": "2026-10-03"}
-    records = [base | {"id": "a", "amount": 100, "unit": "t"}, base | {"id": "b", "amount": 500, "unit": "kg"}]
+    records = [
+        base | {"id": "a", "amount": 100, "unit": "t"},
+        base | {"id": "b", "amount": 500, "unit": "kg", "parallel": True},
+    ]
     plant.house.operations.call("records_import", enterprise=PLANT, records=records)
     plant.roll_up("2026-10-10 00:00")
     booked = [entry.draft for entry in LedgerRepository(plant.house.engine).chain(PLANT)]
