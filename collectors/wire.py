@@ -19,6 +19,8 @@ import math
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import Annotated, Literal
 
 import msgspec
@@ -32,6 +34,8 @@ VERSION = 1
 MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_CELLS = 50_000
 MAX_NAME = 64
+# Shapes of blocks whose names were checked and need not be again.
+REMEMBERED_BLOCKS = 4_096
 # Beyond this a float64 no longer tells neighbouring milliseconds apart.
 MAX_TIME_MS = 2**53
 
@@ -174,7 +178,7 @@ def content_hash(batch: Batch) -> str:
     """SHA-256 (hex) of what the batch says: equal for the same readings however they were spelled or when sent."""
     digest = hashlib.sha256()
     for block in batch.blocks:
-        digest.update(repr((block.device, block.points, block.values.shape, block.quality is None)).encode())
+        digest.update(_block_head(block.device, block.points, block.values.shape, block.quality is None))
         digest.update(block.at_ms.tobytes())
         digest.update(block.values.tobytes())
         if block.quality is not None:
@@ -182,6 +186,11 @@ def content_hash(batch: Batch) -> str:
     if batch.spoiled:
         digest.update(repr(batch.spoiled).encode())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=REMEMBERED_BLOCKS)
+def _block_head(*shape: object) -> bytes:
+    return repr(shape).encode()
 
 
 def stamped(receipt: Receipt, now_ms: int) -> Receipt:
@@ -258,18 +267,9 @@ def _batch(v: int, batch_id: str, sent_at: int, devices: list[_WireDevice], *, m
 
 
 def _block(device: _WireDevice, *, may_hold_nan: bool) -> DeviceBlock | None:
-    points = tuple(device.points)
-    check_names(device.device, points)
-    width = len(points) + 1
-    try:
-        table = np.array(device.rows, dtype=np.float64) if device.rows else np.empty((0, width))
-    except (ValueError, OverflowError):
-        return None
-    if table.shape != (len(device.rows), width):
-        return None
-    times = table[:, 0]
-    # A time that is null is NaN here, and fails the comparison; so does one with a fraction.
-    if not bool(((np.abs(times) < MAX_TIME_MS) & (np.floor(times) == times)).all()):
+    name, points = _checked_names(device.device, tuple(device.points))
+    table = _table(device.rows, len(points) + 1)
+    if table is None or not _are_times([row[0] for row in device.rows]):
         return None
     if may_hold_nan and not _only_null_is_nan(device.rows, table):
         return None
@@ -278,7 +278,35 @@ def _block(device: _WireDevice, *, may_hold_nan: bool) -> DeviceBlock | None:
         quality = _quality(device.quality, (len(device.rows), len(points)))
         if quality is None:
             return None
-    return DeviceBlock(device.device, points, times.astype(np.int64), np.ascontiguousarray(table[:, 1:]), quality)
+    return DeviceBlock(name, points, table[:, 0].astype(np.int64), table[:, 1:].copy(), quality)
+
+
+@lru_cache(maxsize=REMEMBERED_BLOCKS)
+def _checked_names(device: str, points: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The same names, checked once: a device sends the same points again and again."""
+    check_names(device, points)
+    return device, points
+
+
+def _table(rows: list[list[float | None]], width: int) -> Float64s | None:
+    """Rows as a table of so many columns, null as NaN; None if a row is of another length or a number too large."""
+    if rows and set(map(len, rows)) != {width}:
+        return None
+    try:
+        # Twice as fast as np.array over a list of lists, but it takes no None.
+        return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(len(rows), width)
+    except TypeError:
+        return np.array(rows, dtype=np.float64)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _are_times(column: list[float | None]) -> bool:
+    """Whether all are whole milliseconds. For ten rows, as most blocks have, this is a third of the time of numpy."""
+    times = [time for time in column if time is not None and time.is_integer()]
+    if len(times) < len(column):
+        return False
+    return not times or (min(times) > -MAX_TIME_MS and max(times) < MAX_TIME_MS)
 
 
 def _only_null_is_nan(rows: list[list[float | None]], table: Float64s) -> bool:

@@ -75,6 +75,8 @@ class _Case:
 
     def reasons(self) -> tuple[ReasonCount, ...]:
         """How much was set aside for what."""
+        if not self.set_aside:
+            return ()
         by_reason: Counter[str] = Counter()
         for row in self.set_aside:
             by_reason[row.reason] += row.count

@@ -8,33 +8,38 @@ again, which changes nothing: the last of equal readings is the one that is read
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import RowMapping, bindparam, delete, func, select
+from sqlalchemy import Connection, CursorResult, delete, func, select
 
 from collectors.wire import ReasonCount
-from gateway.store.database import Bind, insert, reading, writing
+from gateway.store.database import Bind, reading, writing
 from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow
 from gateway.store.schema import batches as table
 from gateway.store.set_aside_repository import SetAsideRepository
 
-# In one query: SQLite takes 32,766 variables, and a long list is no faster than two shorter ones.
-KEYS_PER_QUERY = 500
-
-# psycopg's cursor is gone, and its count with it, before we look.
-_COUNTED = {"preserve_rowcount": True}
+# In one statement: SQLite takes 32,766 variables, PostgreSQL 65,535.
+ROWS_PER_STATEMENT = 500
 
 _REASONS = msgspec.json.Decoder(tuple[ReasonCount, ...])
-_OF_ONE_SENDER = select(table).where(
-    table.c.enterprise == bindparam("enterprise"),
-    table.c.sender == bindparam("sender"),
-    table.c.batch_id.in_(bindparam("batch_ids", expanding=True)),
-)
+_ENCODER = msgspec.json.Encoder()
+
+# A thousand rows pass here in each commit. SQLAlchemy builds a dictionary and runs the statement once for each: 20 µs a
+# row in SQLite, against 5 for a statement of many rows that goes to the driver as it stands.
+_COLUMNS = (
+    "enterprise", "sender", "batch_id", "payload_hash", "received_at_ms", "accepted", "set_aside", "reasons",
+    "signature", "key_id",
+)  # fmt: skip
+_INSERT = f"INSERT INTO {table.name} ({', '.join(_COLUMNS)}) VALUES {{rows}} ON CONFLICT DO NOTHING"
+_KNOWN = f"SELECT {', '.join(_COLUMNS)} FROM {table.name} WHERE (enterprise, sender, batch_id) IN (VALUES {{rows}})"
+_MARKERS = {"sqlite": "?", "postgresql": "%s"}  # of the drivers
+
+_Row = tuple[str, str, str, str, int, int, int, str, str, str]
+_Tuple = TypeVar("_Tuple", bound=tuple[Any, ...])
 
 
 class _Overtaken(Exception):
@@ -59,18 +64,12 @@ class BatchesRepository:
 
     def known(self, keys: Sequence[BatchKey]) -> Mapping[BatchKey, BatchRow]:
         """Those of the batches that were seen before."""
-        by_sender: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for enterprise, sender, batch_id in keys:
-            by_sender[enterprise, sender].append(batch_id)
         found: dict[BatchKey, BatchRow] = {}
         with reading(self._bind) as connection:
-            for (enterprise, sender), ids in by_sender.items():
-                for start in range(0, len(ids), KEYS_PER_QUERY):
-                    chosen = ids[start : start + KEYS_PER_QUERY]
-                    parameters = {"enterprise": enterprise, "sender": sender, "batch_ids": chosen}
-                    for row in connection.execute(_OF_ONE_SENDER, parameters):
-                        batch = _batch(row._mapping)
-                        found[batch.key] = batch
+            for some in _portions(keys):
+                for row in _of_many(connection, _KNOWN, some):
+                    batch = _batch(row)
+                    found[batch.key] = batch
         return found
 
     def record(self, batches: Iterable[BatchRow], set_aside: Iterable[SetAsideRow]) -> Mapping[BatchKey, BatchRow]:
@@ -80,23 +79,23 @@ class BatchesRepository:
         batch may be named once.
         """
         # In one order for all processes, so that two of them cannot each wait for a row of the other.
-        rows = sorted((_row(batch) for batch in batches), key=itemgetter("enterprise", "sender", "batch_id"))
+        rows = sorted(_row(batch) for batch in batches)
         kept = list(set_aside)
         if not rows and not kept:
             return {}
         overtaken: Mapping[BatchKey, BatchRow] = {}
         while not overtaken and not self._recorded(rows, kept):
-            overtaken = self.known([(row["enterprise"], row["sender"], row["batch_id"]) for row in rows])
+            overtaken = self.known([row[:3] for row in rows])
         return overtaken
 
-    def _recorded(self, rows: list[dict[str, Any]], kept: list[SetAsideRow]) -> bool:
+    def _recorded(self, rows: list[_Row], kept: list[SetAsideRow]) -> bool:
         """Whether all of it was written; otherwise nothing was, because a batch is known already."""
         try:
             with writing(self._bind) as connection:
                 # Waits for another process that is writing the same row, then passes over it.
-                statement = insert(connection, table).on_conflict_do_nothing()
-                if rows and connection.execute(statement, rows, execution_options=_COUNTED).rowcount < len(rows):
-                    raise _Overtaken
+                for some in _portions(rows):
+                    if _of_many(connection, _INSERT, some).rowcount < len(some):
+                        raise _Overtaken
                 SetAsideRepository(connection).add(kept)
         except _Overtaken:
             return False
@@ -119,31 +118,29 @@ class BatchesRepository:
             return connection.execute(delete(table).where(table.c.received_at_ms < at_ms)).rowcount
 
 
-def _row(batch: BatchRow) -> dict[str, Any]:
-    return {
-        "enterprise": batch.enterprise,
-        "sender": batch.sender,
-        "batch_id": batch.batch_id,
-        "payload_hash": batch.payload_hash,
-        "received_at_ms": batch.received_at_ms,
-        "accepted": batch.accepted,
-        "set_aside": batch.set_aside,
-        "reasons": msgspec.json.encode(batch.reasons).decode(),
-        "signature": batch.signature,
-        "key_id": batch.key_id,
-    }
+def _portions(rows: Sequence[_Tuple]) -> Iterator[Sequence[_Tuple]]:
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        yield rows[start : start + ROWS_PER_STATEMENT]
 
 
-def _batch(row: RowMapping) -> BatchRow:
-    return BatchRow(
-        row["enterprise"],
-        row["sender"],
-        row["batch_id"],
-        row["payload_hash"],
-        row["received_at_ms"],
-        row["accepted"],
-        row["set_aside"],
-        _REASONS.decode(row["reasons"]),
-        row["signature"],
-        row["key_id"],
-    )
+def _of_many(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> CursorResult[Any]:
+    """Run a statement with {rows} in it for equally long rows."""
+    marker = _MARKERS[connection.dialect.name]
+    one = f"({', '.join([marker] * len(rows[0]))})"
+    values = tuple(itertools.chain.from_iterable(rows))
+    return connection.exec_driver_sql(statement.format(rows=", ".join([one] * len(rows))), values)
+
+
+def _row(batch: BatchRow) -> _Row:
+    reasons = _ENCODER.encode(batch.reasons).decode() if batch.reasons else "[]"
+    return (
+        *batch.key, batch.payload_hash, batch.received_at_ms, batch.accepted, batch.set_aside, reasons,
+        batch.signature, batch.key_id,
+    )  # fmt: skip
+
+
+def _batch(row: Sequence[Any]) -> BatchRow:
+    """From the values of _COLUMNS."""
+    enterprise, sender, batch_id, payload_hash, received_at_ms, accepted, set_aside, reasons, *signed = row
+    counts = received_at_ms, accepted, set_aside, _REASONS.decode(reasons)
+    return BatchRow(enterprise, sender, batch_id, payload_hash, *counts, *signed)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from collectors.wire import ReasonCount
 from gateway.store.agent_status_repository import AgentStatusRepository
-from gateway.store.batches_repository import KEYS_PER_QUERY, BatchesRepository
+from gateway.store.batches_repository import ROWS_PER_STATEMENT, BatchesRepository
 from gateway.store.database import open_database
 from gateway.store.ingest_rows import BatchRow, SetAsideRow, StatusRow
 from gateway.store.set_aside_repository import MAX_DETAIL, SetAsideRepository
@@ -61,7 +61,7 @@ def test_of_many_that_record_the_same_batches_at_once_each_batch_has_one_writer(
 
 def test_more_batches_than_one_query_takes_are_found(engine: Engine) -> None:
     batches = BatchesRepository(engine)
-    rows = [replace(BATCH, batch_id=f"b{number}") for number in range(KEYS_PER_QUERY * 2 + 1)]
+    rows = [replace(BATCH, batch_id=f"b{number}") for number in range(ROWS_PER_STATEMENT * 2 + 1)]
     batches.record(rows, [])
     assert len(batches.known([row.key for row in rows])) == len(rows)
 
