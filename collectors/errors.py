@@ -72,3 +72,5 @@ class StoreUnavailable(StoreError):
 
 class StoreRefused(StoreError):
     """The store refuses this very data, and will refuse it again: isolate it and set it aside."""
+
+    whole = False  # True: it says that it took nothing of what it was given, so that looking for the good ones is vain

@@ -1,6 +1,7 @@
 """Find the readings that a store refuses, so that the others can be stored.
 
-`append` either takes everything it is given or raises `StoreRefused`. Halving finds the poison with few calls.
+`append` either takes everything it is given or raises `StoreRefused`. Halving finds the poison with few calls; a store
+that says that it refuses all of it is believed at once.
 What stays true: a reading is either stored or marked refused. `StoreUnavailable` passes through: all is tried again.
 Limit: at most MAX_APPENDS calls; what is still undivided then counts as refused as a whole.
 """
@@ -37,8 +38,8 @@ def append_isolating(
             append(_slice(readings, start, end))
         except StoreRefused as error:
             words = words or str(error)
-            if end - start == 1:
-                refused[start] = True
+            if end - start == 1 or error.whole:
+                refused[start:end] = True
             else:
                 middle = (start + end) // 2
                 waiting += [(middle, end), (start, middle)]

@@ -13,6 +13,7 @@ POINTS_PER_QUERY points, so that neither a body nor a statement grows without bo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -58,6 +59,8 @@ _READING_FIELDS = '"value", "quality"'
 _READING_TYPES = (np.int64, np.float64, np.uint8)
 _USAGE_FIELDS = '"amount_u", "estimated_u", "covered_ms"'
 _USAGE_TYPES = (np.int64, np.int64, np.int64, np.int64)
+# What 1.x says of a write of which it took some: "partial write: points beyond retention policy dropped=2".
+_DROPPED = re.compile(r"dropped=(\d+)")
 _BY_TAGS = " GROUP BY " + ", ".join(f'"{tag}"' for tag in TAGS)
 
 
@@ -86,10 +89,12 @@ class InfluxStore:
             lines = reading_lines(part, self._keys)
             try:
                 self._server.write(lines)
-            except StoreRefused:
+            except StoreRefused as error:
                 # A partial write: the server kept the lines it liked, so their hours are touched. A note too many is
                 # harmless, one too few is not.
                 self._note(part)
+                dropped = _DROPPED.search(str(error))
+                error.whole = dropped is not None and int(dropped[1]) == len(part) == len(readings)
                 raise
             self._note(part)
 
