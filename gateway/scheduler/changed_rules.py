@@ -68,6 +68,7 @@ class ChangedRules:
     factors: FactorBook
     # The registry version and publication that were last worked off: nothing differs from them until they do.
     done_with: set[tuple[int, str]] = field(default_factory=set)
+    published: dict[date, str] = field(default_factory=dict)  # the fingerprint of today: files do not change meanwhile
 
     def run(self, registry: Registry, now_ms: int) -> dict[str, int]:
         """Compare all fingerprints with those kept; mark and recompute what differs."""
@@ -88,7 +89,11 @@ class ChangedRules:
     def _published(self, now_ms: int) -> str:
         """Fingerprint of every value that is published by now: a new edition counts from its day on."""
         today = from_ms(now_ms).date()
-        return sha256_of(repr([one for one in self.factors.factors.values() if one.published_on <= today]))
+        if today not in self.published:
+            known = [one for one in self.factors.factors.values() if one.published_on <= today]
+            self.published.clear()
+            self.published[today] = sha256_of(repr(known))
+        return self.published[today]
 
     def _changed(self, prefix: str, registry: Registry, fresh: Mapping[str, Prints]) -> list[_Changed]:
         kept = KeptRepository(self.engine).under(prefix)

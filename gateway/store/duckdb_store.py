@@ -108,7 +108,7 @@ delete from dirty_hour using claimed
 where dirty_hour.point_id = claimed.point_id and dirty_hour.hour_ms = claimed.hour_ms and touched <= $token
 """
 _COUNT_DIRTY = "select count(*) from (select distinct point_id, hour_ms from dirty_hour)"
-_EXTENT = "select min(at_ms), max(at_ms) from reading"  # answered from the row groups' statistics
+_EXTENT = "select min(at_ms), max(at_ms) from reading"
 
 
 class DuckDBStore:
@@ -120,6 +120,9 @@ class DuckDBStore:
         self._writer = threading.Lock()
         self._connection = _open(path, memory_limit_mib, threads)
         self._arrival: int = self._one("select coalesce(max(arrival), 0) from reading")[0]  # of the last row stored
+        # Times of the earliest and the latest reading; None while there is none. Asked from the file only once: that
+        # takes as long as all the rest of a search for neighbours.
+        self._extent: tuple[int, int] | None = _extent(self._one(_EXTENT))
         self._noted: set[tuple[int, int]] = set()  # (point, hour) noted since the last claim
 
     def append(self, readings: ReadingColumns) -> None:
@@ -137,8 +140,12 @@ class DuckDBStore:
                 _insert(cursor, "reading", _arriving(readings, last))
                 if fresh:
                     _insert(cursor, "dirty_hour", _notes(fresh, last))
+            first_ms, last_ms = int(readings.at_ms.min()), int(readings.at_ms.max())
+            if self._extent is not None:
+                first_ms, last_ms = min(first_ms, self._extent[0]), max(last_ms, self._extent[1])
             # Only after the commit, and before a claim can run: a pair remembered wrongly would lose its next note.
             self._arrival = last
+            self._extent = first_ms, last_ms
             if len(self._noted) > NOTED_LIMIT:
                 self._noted.clear()
             self._noted.update(fresh)
@@ -161,18 +168,18 @@ class DuckDBStore:
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""
-        earliest, latest = self._one(_EXTENT)
-        if earliest is None:
+        if self._extent is None:
             return ReadingColumns.empty()
+        earliest, latest = self._extent
         end = min(at_ms, latest + 1)
         windows = ((max(end - width, earliest), end, end - width <= earliest) for width in _widths())
         return self._nearest(point_ids, windows, count, "desc")
 
     def after(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         """Up to `count` oldest readings per point at or after `at_ms`."""
-        earliest, latest = self._one(_EXTENT)
-        if earliest is None:
+        if self._extent is None:
             return ReadingColumns.empty()
+        earliest, latest = self._extent
         start = max(at_ms, earliest)
         windows = ((start, min(start + width, latest + 1), start + width > latest) for width in _widths())
         return self._nearest(point_ids, windows, count, "asc")
@@ -310,6 +317,11 @@ def _not_opened(path: Path, error: duckdb.Error) -> StoreUnavailable | Configura
             "gateway, send the command through it; else stop it first."
         )
     return ConfigurationError(f"{path} cannot be opened: {_first_line(error)}. Check TANMAI_DATA_DIR and its owner.")
+
+
+def _extent(found: tuple[Any, ...]) -> tuple[int, int] | None:
+    earliest, latest = found
+    return None if earliest is None else (int(earliest), int(latest))
 
 
 def _widths() -> Iterator[int]:
