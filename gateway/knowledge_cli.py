@@ -1,4 +1,4 @@
-"""`tanmai profiles|factors|policies list|show|check`: the knowledge in `config/`, read as the gateway reads it."""
+"""`tanmai profiles|factors|methods|policies list|show|check`: the knowledge in `config/`, read as the gateway reads it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from collectors.errors import ConfigurationError, Problem
 from collectors.profile import MeterProfile, load_profiles
 from collectors.profile_check import check_profile
 from gateway import printing
+from gateway.carbon.edition_diff import difference, editions
 from gateway.carbon.factor_files import read_factor_file
 from gateway.carbon.factors import FactorBook
+from gateway.carbon.methods import MethodFile, load_methods, read_method_file
 from gateway.carbon.model import Factor
 from gateway.carbon.policy import Policy, load_policies
 from gateway.settings import Settings, load_settings
@@ -96,6 +98,39 @@ def _check_factors(path: Path) -> str:
     return f"{len(loaded)} values"
 
 
+def _methods_of(settings: Settings) -> dict[str, MethodFile]:
+    book = FactorBook.load(settings.config_path)
+    return load_methods(settings.config_path, book.fuel_sets, book.gwp_sets)
+
+
+def _method_row(method: MethodFile) -> Row:
+    return method.id, method.title.en, method.electricity.location, method.electricity.booked, method.fuel_set
+
+
+def _method_facts(method: MethodFile) -> list[Row]:
+    chosen = method.electricity
+    return [
+        ("title", f"{method.title.zh} / {method.title.en}"),
+        ("follows", method.source),
+        ("electricity by location", chosen.location),
+        ("electricity by market", f"contracts and certificates; else {chosen.market or chosen.location}"),
+        ("booked", f"by {chosen.booked}; the other figure stands beside it"),
+        ("fuel set, GWP", f"{method.fuel_set}, {method.gwp}"),
+        ("compliance total", ", ".join(method.totals.compliance)),
+        ("lifecycle total", ", ".join(method.totals.lifecycle)),
+        *((("note", method.note),) if method.note else ()),
+    ]
+
+
+def _check_method(path: Path) -> str:
+    book = FactorBook.load(load_settings(os.environ).config_path)
+    problems: list[Problem] = []
+    method = read_method_file(path, book.fuel_sets, book.gwp_sets, problems)
+    if method is None:
+        raise ConfigurationError(problems)
+    return f"electricity {method.electricity.location}, booked by {method.electricity.booked}"
+
+
 def _policy_row(policy: Policy) -> Row:
     return policy.id, policy.file.title.en, "official" if policy.file.official else "not an official local rule"
 
@@ -159,6 +194,15 @@ SHELVES = (
         _factor_facts,
     ),
     Shelf(
+        "methods",
+        "Account methods: which factors an account uses, and what its totals count.",
+        _methods_of,
+        _check_method,
+        ("id", "title", "electricity", "booked", "fuel set"),
+        _method_row,
+        _method_facts,
+    ),
+    Shelf(
         "policies",
         "Rating policies.",
         lambda settings: load_policies(settings.config_path),
@@ -211,7 +255,31 @@ def commands_of(shelf: Shelf) -> click.Group:
     return group
 
 
-profiles, factors, policies = (commands_of(shelf) for shelf in SHELVES)
+profiles, factors, methods, policies = (commands_of(shelf) for shelf in SHELVES)
+
+
+@factors.command("diff")
+@click.argument("older")
+@click.argument("newer")
+def factors_diff(older: str, newer: str) -> None:
+    """Show what differs between two editions, such as mee-nbs-grid-2022 and mee-nbs-grid-2023."""
+    loaded = FactorBook.load(load_settings(os.environ).config_path).loaded
+    for edition in (older, newer):
+        if edition not in editions(loaded):
+            raise click.UsageError(f"there is no edition {edition!r}; there are {', '.join(editions(loaded))}")
+    found = difference(loaded, older, newer)
+    rows = [
+        (
+            one.series,
+            one.region,
+            one.older or "-",
+            one.newer or "-",
+            "" if one.change_percent is None else f"{one.change_percent:+} %",
+        )
+        for one in found
+    ]
+    printing.listing(out, ("series", "region", older, newer, "change"), rows)
+    out.print(f"{len(found)} values differ", highlight=False)
 
 
 @policies.command("try")

@@ -110,6 +110,10 @@ def account(out: Console, answer: Mapping[str, Any]) -> None:
         ("energy", "energy_kgce", "kgce"),
     ):
         totals.add_row(label, f"{statement[key]:,.3f} {unit}")
+    for side in ("location", "market"):
+        stated = statement[f"{side}_based"]
+        if stated is not None:
+            totals.add_row(f"scope 2, {side}-based", f"{stated['scope_2_kg']:,.3f} kgCO2e")
     for label, key in (
         ("coverage", "coverage"),
         ("estimated share", "estimated_share"),
@@ -217,10 +221,13 @@ def explanation(out: Console, answer: Mapping[str, Any]) -> None:
     computed = tree.add(f"computed as {escape(answer['computed'])}")
     if answer["energy_computed"]:
         computed.add(f"energy {escape(answer['energy_computed'])}")
+    if answer["other_computed"]:
+        computed.add(f"{answer['other_method']}-based {escape(answer['other_computed'])}")
     factors = tree.add(f"factor by basis [bold]{entry['basis']}[/]: {escape(answer['basis']['en'])}")
     for one in answer["factors"]:
-        branch = factors.add(f"{one['term']} = {one['value']} {one['unit']} · {escape(one['id'])}")
-        branch.add(f"edition {one['edition']}, published on {one['published_on']}, confidence {one['confidence']}")
+        branch = factors.add(f"{one['term']} = {one['value']} {one['unit']} · {escape(one['id'] or 'own value')}")
+        if one["id"]:
+            branch.add(f"edition {one['edition']}, published on {one['published_on']}, confidence {one['confidence']}")
         branch.add(escape(one["source"]))
     activity = tree.add(
         f"activity {entry['amount']:,} {entry['unit']} · coverage {entry['coverage']:.1%} · "

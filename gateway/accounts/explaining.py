@@ -21,7 +21,7 @@ from gateway.accounts.derived_steps import FormulaStep, formula_of, inputs_behin
 from gateway.accounts.documents import Bilingual, EntryDocument, entry_document, instant
 from gateway.accounts.series import UsageItem, hours_of
 from gateway.carbon.calendar import day_window_ms
-from gateway.carbon.explain import BASES, computed, energy_computed
+from gateway.carbon.explain import BASES, computed, energy_computed, other_side
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import Draft, Entry
 from gateway.registry.model import Enterprise, Point, Registry, Source
@@ -91,6 +91,8 @@ class RecordStep(msgspec.Struct, frozen=True, kw_only=True):
     amount: float
     unit: str
     note: str
+    supersedes: str  # id of the record that it corrects
+    evidence: str  # SHA-256 of the file that backs it
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +105,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     calculation: dict[str, Any]  # as it was booked, and as its hash covers it
     computed: str  # the same in one line: 120.5 kWh × 0.5306 kgCO2/kWh = 63937 gCO2e
     energy_computed: str  # "" where the activity carries no energy
+    other_method: str  # location | market, where the same electricity counts otherwise by that method; else ""
+    other_computed: str  # its line, with numbers and units
     basis: Bilingual  # why these factors
     factors: list[FactorStep]
     points: list[PointStep]
@@ -142,6 +146,8 @@ def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation |
         calculation=entry.draft.calculation,
         computed=computed(entry.draft),
         energy_computed=energy_computed(entry.draft),
+        other_method=other_side(entry.draft)[0],
+        other_computed=other_side(entry.draft)[1],
         basis=_basis(entry.draft.basis),
         factors=_factors(archive.factors, entry),
         points=[] if source is None else _points(archive, registered, source, window_ms),
@@ -159,11 +165,14 @@ def _basis(code: str) -> Bilingual:
 def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:
     """The published numbers of the formula, then those of its energy side."""
     calculation = entry.draft.calculation
-    terms = [*calculation.get("terms", {}).items(), *calculation.get("energy", {}).get("terms", {}).items()]
+    parts = [calculation, *(calculation.get(part, {}) for part in ("energy", "location", "market"))]
+    terms = [term for part in parts for term in part.get("terms", {}).items()]
     steps = []
     for name, term in terms:
         factor = book.factors.get(term["factor"])
         if factor is None:
+            if term["edition"] and not term["factor"]:
+                steps.append(_own_step(name, term))
             continue  # a constant such as 44/12 stands in the calculation
         steps.append(
             FactorStep(
@@ -183,6 +192,23 @@ def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:
     return steps
 
 
+def _own_step(name: str, term: dict[str, str]) -> FactorStep:
+    """A number of the plant's laboratory or of a supplier: its document is where it comes from."""
+    return FactorStep(
+        term=name,
+        id="",
+        value=term["value"],
+        unit=term["unit"],
+        edition="",
+        region="",
+        valid_from="",
+        valid_to="",
+        published_on="",
+        source=term["edition"],
+        confidence="own",
+    )
+
+
 def _points(archive: Archive, enterprise: Enterprise, source: Source, window_ms: tuple[int, int]) -> list[PointStep]:
     by_name = {(point.device, point.id): point for point in enterprise.every_point()}
     return [
@@ -197,9 +223,7 @@ def _inputs(archive: Archive, enterprise: Enterprise, source: Source, window_ms:
     return [_point(archive, enterprise, point, "1", window_ms) for point in inputs_behind(enterprise, fed)]
 
 
-def _point(
-    archive: Archive, enterprise: Enterprise, point: Point, share: str, window_ms: tuple[int, int]
-) -> PointStep:
+def _point(archive: Archive, enterprise: Enterprise, point: Point, share: str, window_ms: tuple[int, int]) -> PointStep:
     profile_id = next((device.profile for device in enterprise.devices if device.id == point.device), None)
     usage = archive.timeseries.usage([point.point_id], *window_ms)
     start_ms, end_ms = window_ms
@@ -260,6 +284,8 @@ def _records(engine: Engine, draft: Draft) -> list[RecordStep]:
             amount=record.amount_u / 1_000_000,
             unit=record.unit,
             note=record.note,
+            supersedes=record.supersedes,
+            evidence=record.evidence,
         )
         for record in records
     ]
