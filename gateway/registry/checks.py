@@ -236,6 +236,26 @@ def limits_fit_products(enterprise: Place, world: World) -> Problems:
                 yield at.problem(f"{limit} is given in {limits[limit]}, but this product is counted in {product.unit}")
 
 
+def products_can_share(enterprise: Place, world: World) -> Problems:
+    """What an allocation needs of the products, and what products and sources say of each other."""
+    places = [(place, product) for place in enterprise.items("products") if (product := place.value(ProductShape))]
+    for place, product in places:
+        for key in ("mass_kg", "value_cny", "share"):
+            value = getattr(product, key)
+            if value is not None and value <= 0:
+                yield place.at(key).problem("must be above 0")
+        if product.cbam_good is not None and product.cbam_good not in world.knowledge.goods:
+            yield place.at("cbam_good").problem(f"{product.cbam_good} is no row of config/cbam")
+    known = {product.id for _, product in places}
+    for place in enterprise.items("sources"):
+        source = place.value(SourceShape)
+        for index, product_id in enumerate(source.products if source else ()):
+            if product_id not in known:
+                yield place.at("products", index).problem(f"unknown product {product_id}")
+    if enterprise.text("allocation") == "shares" and sum(own.share or 0 for _, own in places) != 1:
+        yield enterprise.at("allocation").problem("shares: give every product a share; together they must be 1")
+
+
 def replacements_are_exact(enterprise: Place, world: World) -> Problems:
     points = _measured(enterprise, world)
     for place in enterprise.items("replacements"):
@@ -281,6 +301,7 @@ ENTERPRISE_CHECKS: tuple[Check, ...] = (
     derived_points_work_out,
     balances_work_out,
     limits_fit_products,
+    products_can_share,
     sources_are_fed,
     evidence_covers_days,
     units_are_short,

@@ -90,6 +90,7 @@ def _enterprise(enterprise: Enterprise, knowledge: Knowledge) -> dict[str, Any]:
         replacements=[_replacement(replacement) for replacement in enterprise.replacements],
         derived=[written_derived(derived) for derived in enterprise.derived],
         balances=[written_balance(balance) for balance in enterprise.balances],
+        allocation=None if enterprise.allocation == "mass" else enterprise.allocation,
         reconcile_within=None if enterprise.reconcile_within == "0.02" else Decimal(enterprise.reconcile_within),
     )
 
@@ -101,7 +102,15 @@ def _product(product: Product) -> dict[str, Any]:
         name=_name(product.name),
         limits=list(product.limits),
         traits={trait: Decimal(value) for trait, value in product.traits.items()},
+        mass_kg=_number(product.mass_kg),
+        value_cny=_number(product.value_cny),
+        share=_number(product.share),
+        cbam_good=product.cbam_good,
     )
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 def _agent(agent: Agent) -> dict[str, Any]:
@@ -189,6 +198,7 @@ def _source(source: Source) -> dict[str, Any]:
             {"quantity": own.quantity} | _own_value(own) for own in source.own_values if own.quantity != FOOTPRINT
         ],
         footprints=[_own_value(own) for own in source.own_values if own.quantity == FOOTPRINT],
+        products=list(source.products),
         name=_name(source.name),
     )
 

@@ -136,6 +136,7 @@ class SourceShape:
     evidence: tuple[EvidenceShape, ...] = ()
     analyses: tuple[AnalysisShape, ...] = ()
     footprints: tuple[FootprintShape, ...] = ()
+    products: tuple[str, ...] = ()
     name: Name | None = None
 
 
@@ -146,6 +147,10 @@ class ProductShape:
     name: Name | None = None
     limits: tuple[str, ...] = ()
     traits: dict[str, Decimal] = field(default_factory=dict)
+    mass_kg: Decimal | None = None
+    value_cny: Decimal | None = None
+    share: Decimal | None = None
+    cbam_good: str | None = None
 
 
 @dataclass(frozen=True)
@@ -207,5 +212,6 @@ class EnterpriseShape:
     replacements: tuple[ReplacementShape, ...] = ()
     derived: tuple[DerivedShape, ...] = ()
     balances: tuple[BalanceShape, ...] = ()
+    allocation: Literal["mass", "value", "shares"] = "mass"
     reconcile_within: Decimal = Decimal("0.02")
     retired: bool = False

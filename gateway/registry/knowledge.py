@@ -47,3 +47,4 @@ class Knowledge:
     # (activity, quantity, value, unit) -> why a laboratory's or supplier's number cannot be one; None if it can
     own_value_problem: Callable[[str, str, str, str], str | None] = lambda *_: None
     limits: Mapping[str, str] = field(default_factory=dict)  # id of a limit level -> its unit, such as kgce/t
+    goods: Collection[str] = ()  # rows of config/cbam

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import TypeVar
 
 from collectors.clock import to_ms
@@ -121,8 +122,21 @@ def _park(shape: ParkShape) -> Park:
 
 
 def _product(shape: ProductShape) -> Product:
-    traits = {trait: f"{value.normalize():f}" for trait, value in sorted(shape.traits.items())}
-    return Product(shape.id, shape.unit, shape.name, shape.limits, traits)
+    return Product(
+        id=shape.id,
+        unit=shape.unit,
+        name=shape.name,
+        limits=shape.limits,
+        traits={trait: _text(value) for trait, value in sorted(shape.traits.items())},
+        mass_kg=None if shape.mass_kg is None else _text(shape.mass_kg),
+        value_cny=None if shape.value_cny is None else _text(shape.value_cny),
+        share=None if shape.share is None else _text(shape.share),
+        cbam_good=shape.cbam_good,
+    )
+
+
+def _text(value: Decimal) -> str:
+    return f"{value.normalize():f}"
 
 
 def _enterprise(shape: EnterpriseShape, knowledge: Knowledge) -> Enterprise:
@@ -143,6 +157,7 @@ def _enterprise(shape: EnterpriseShape, knowledge: Knowledge) -> Enterprise:
         replacements=tuple(_replacement(replacement) for replacement in shape.replacements),
         derived=derived_of(shape.derived, names_of(point for device in devices for point in device.points)),
         balances=tuple(balance_of(balance) for balance in shape.balances),
+        allocation=shape.allocation,
         reconcile_within=f"{shape.reconcile_within.normalize():f}",
     )
 
@@ -189,6 +204,7 @@ def _source(shape: SourceShape, knowledge: Knowledge) -> Source:
             *(_own_value(one.quantity, one) for one in shape.analyses),
             *(_own_value("footprint", one) for one in shape.footprints),
         ),
+        products=shape.products,
     )
 
 

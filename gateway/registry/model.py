@@ -151,6 +151,7 @@ class Source:
     factor: str | None = None  # factor id that overrides the activity's own choice
     name: Name | None = None
     own_values: tuple[DatedValue, ...] = ()  # of a laboratory or a supplier: they come before defaults
+    products: tuple[str, ...] = ()  # that it serves alone; none = all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,10 @@ class Product:
     name: Name | None = None
     limits: tuple[str, ...] = ()  # rows of config/benchmarks that a standard judges this product by
     traits: dict[str, str] = field(default_factory=dict)  # decimal text, such as clinker_ratio_percent: "78"
+    mass_kg: str | None = None  # of one unit; a unit of mass says it itself
+    value_cny: str | None = None  # of one unit
+    share: str | None = None  # stated share of what is allocated; of all products together 1
+    cbam_good: str | None = None  # row of config/cbam
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +216,7 @@ class Enterprise:
     replacements: tuple[Replacement, ...] = ()
     derived: tuple[Derived, ...] = ()
     balances: tuple[Balance, ...] = ()
+    allocation: str = "mass"  # how products share the account: mass, value or shares
     reconcile_within: str = "0.02"  # share by which a bill or hand reading may differ from what was metered
 
     def source(self, source_id: str) -> Source | None:

@@ -48,6 +48,7 @@ def knowledge() -> Knowledge:
         fuel_sets={"gbt32151-34-2024"},
         factors={"grid.green"},
         zone_problem=check_zone,
+        goods={"2523"},
         limits={"by-area": "kgce/m2", "by-mass": "kgce/t"},
     )
 
