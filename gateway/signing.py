@@ -28,7 +28,7 @@ from gateway.control import write_private
 
 KEY_FILE = "keys/statements-ed25519.pem"
 
-Kind = Literal["tanmai-statement", "tanmai-root"]
+Kind = Literal["tanmai-statement", "tanmai-root", "tanmai-footprint"]
 
 
 @dataclass(frozen=True)

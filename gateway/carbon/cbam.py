@@ -89,7 +89,7 @@ def embedded_of(good: str, defaults: Defaults, contributions: Iterable[Contribut
     for own in contributions:
         part = _part(own, file)
         if part is not None:
-            grams[part] += own.emission_g
+            grams[part] += own.account_g
     return Embedded(row, file, tonnes, grams)
 
 

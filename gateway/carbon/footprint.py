@@ -48,6 +48,7 @@ class Contribution:
     scope: int
     plant_g: int  # of the whole source, by this footprint's factors
     emission_g: int  # the product's part of it
+    account_g: int  # the product's part of what the account has, by the account's own series
     primary: bool
     factor: str  # of the newest entry
     edition: str
@@ -88,6 +89,7 @@ class _Line:
 
     newest: Draft
     grams: int = 0
+    account_grams: int = 0
     primary: bool = True
     factor: str = ""
     edition: str = ""
@@ -115,13 +117,21 @@ def footprint_of(
         weights = weights_of(enterprise.allocation, enterprise.products, made_u, enterprise.source(draft.source))
         if product_id not in weights:
             continue
-        part_g = dict(zip(weights, parts_of(line.grams, list(weights.values())), strict=True))[product_id]
+        place, shares = list(weights).index(product_id), list(weights.values())
         found.append(
             Contribution(
-                draft.stage, draft.source, draft.activity, draft.scope, line.grams, part_g, line.primary, line.factor,
-                line.edition,
+                stage=draft.stage,
+                source=draft.source,
+                activity=draft.activity,
+                scope=draft.scope,
+                plant_g=line.grams,
+                emission_g=parts_of(line.grams, shares)[place],
+                account_g=parts_of(line.account_grams, shares)[place],
+                primary=line.primary,
+                factor=line.factor,
+                edition=line.edition,
             )
-        )  # fmt: skip
+        )
     found.sort(key=lambda own: (STAGES.index(own.stage), -abs(own.emission_g), own.source))
     return Footprint(
         enterprise.id,
@@ -159,6 +169,7 @@ def _lines(
                 kept[draft.activity] = None
             grams, line.factor, line.edition = draft.emission_g, draft.factor, draft.edition
         line.grams += grams
+        line.account_grams += draft.emission_g
         line.newest = draft
         line.primary &= draft.scope < 3 or draft.basis in ("supplier_specific", "own_analysis", "measured")
     return lines

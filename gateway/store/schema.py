@@ -290,6 +290,21 @@ changes = Table(
     Column("at_ms", BigInteger, nullable=False),
 )
 
+# Published product footprints; they only grow.
+footprints = Table(
+    "footprints",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("product", String(64), primary_key=True),
+    Column("period", String(10), primary_key=True),
+    Column("boundary", String(16), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 …
+    Column("id", String(36), nullable=False),
+    Column("body", Text, nullable=False),  # canonical JSON, as it is signed
+    Column("signature", Text, nullable=False),  # JWS with detached payload
+    Column("published_at_ms", BigInteger, nullable=False),
+)
+
 # Where the change feed is brought to, and how far each receiver has come.
 webhooks = Table(
     "webhooks",
