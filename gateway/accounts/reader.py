@@ -188,6 +188,15 @@ class AccountReader:
         """The newest stored statement of a month, of those that have one."""
         return stored.statements_of_month(self._engine, enterprises, month.text)
 
+    def account_texts(
+        self, enterprises: Sequence[str], month: Period
+    ) -> tuple[dict[str, msgspec.Raw], dict[str, msgspec.Raw]]:
+        """Newest statements and ratings of a month as JSON text, of those that have one: for handing on in bulk."""
+        return (
+            stored.statement_texts_of_month(self._engine, enterprises, month.text),
+            stored.rating_texts_of_month(self._engine, enterprises, month.text),
+        )
+
     def ratings(self, enterprises: Iterable[str], month: Period) -> dict[str, RatingDocument]:
         """The newest rating of a month, of those that have one."""
         return stored.ratings_of_month(self._engine, enterprises, month.text)

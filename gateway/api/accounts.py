@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from typing import cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -34,6 +35,8 @@ STREAM_PAGE = 500
 
 
 class AccountItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One account. Here statement and rating may be a msgspec.Raw: the stored text of just that type."""
+
     enterprise: str
     name: Bilingual
     industry: str
@@ -112,27 +115,28 @@ def _read(enterprises: Sequence[Enterprise], period: Period) -> Iterator[Account
 
 
 def _items(enterprises: Sequence[Enterprise], period: Period) -> list[AccountItem]:
-    """Two queries for all of them, however many they are."""
-    ids = [own.id for own in enterprises]
-    statements = parts().reader.stored_statements(ids, period)
-    ratings = parts().reader.ratings(ids, period)
+    """Two queries for all of them, however many they are. Statements and ratings are put in as the text they are."""
+    statements, ratings = parts().reader.account_texts([own.id for own in enterprises], period)
     return [
         AccountItem(
             enterprise=own.id,
             name=bilingual(own.name),
             industry=own.industry,
             park=own.park,
-            statement=statements.get(own.id),
-            rating=ratings.get(own.id),
+            statement=cast(StatementDocument | None, statements.get(own.id)),
+            rating=cast(RatingDocument | None, ratings.get(own.id)),
         )
         for own in enterprises
     ]
 
 
+_ENCODER = msgspec.json.Encoder()
+_decode_item = msgspec.json.Decoder(AccountItem).decode
+
+
 def _ndjson(items: Iterator[AccountItem]) -> Iterator[bytes]:
-    encode = msgspec.json.Encoder().encode
     for item in items:
-        yield encode(item) + b"\n"
+        yield _ENCODER.encode(item) + b"\n"
 
 
 _SCOPES = ("1", "2", "3")
@@ -151,7 +155,7 @@ def _csv(items: Iterator[AccountItem]) -> Iterator[str]:
     writer = csv.DictWriter(buffer, _COLUMNS, restval="", lineterminator="\r\n")  # RFC 4180
     writer.writeheader()
     for item in items:
-        writer.writerow(_row(item))
+        writer.writerow(_row(_decode_item(_ENCODER.encode(item))))
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
