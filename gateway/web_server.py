@@ -1,8 +1,9 @@
 """The web server of one process: waitress in a thread of its own. The only file that knows it.
 
-What stays true: the port is bound when the constructor returns; `stop` lets requests that are being served end, within
-STOP_S, and returns when the port is free. Everything the server's loop owns is closed by the loop itself: closed from
-outside, the loop would wait on a number that is no longer a socket, or on somebody else's.
+What stays true: the port is bound when the constructor returns; `stop` lets requests that are being served end and
+their answers out, each within STOP_S, and returns when the port is free. Everything the server's loop owns is closed
+by the loop itself: closed from outside, the loop would wait on a number that is no longer a socket, or on somebody
+else's.
 Limits: WEB_THREADS requests at once, CONNECTION_LIMIT connections, bodies of MAX_BODY_BYTES (calls check their own).
 """
 
@@ -15,6 +16,8 @@ from typing import Any
 from flask import Flask
 from waitress import create_server, wasyncore
 from waitress.trigger import trigger
+
+from collectors.clock import monotonic_s
 
 WEB_THREADS = 8
 CONNECTION_LIMIT = 256
@@ -51,6 +54,15 @@ class WebServer:
     def stop(self) -> None:
         """End what is being served, then close everything."""
         self._server.task_dispatcher.shutdown(timeout=STOP_S)
+        self._let_answers_out()
         wake = next(one for one in self._loop_owns.values() if isinstance(one, trigger))
         wake.pull_trigger(lambda: wasyncore.close_all(self._loop_owns, ignore_all=True))
         self._thread.join(STOP_S)
+
+    def _let_answers_out(self) -> None:
+        """The loop sends what was answered; a caller that does not read is waited for no longer than STOP_S."""
+        deadline_s = monotonic_s() + STOP_S
+        while monotonic_s() < deadline_s and any(
+            getattr(one, "total_outbufs_len", 0) for one in list(self._loop_owns.values())
+        ):
+            self._thread.join(0.01)

@@ -81,7 +81,8 @@ class Gateway:
         return len(answers)
 
     def stored(self, point: int = 1) -> list[float]:
-        return self.intake.timeseries.read([point], 0, NOW).value.tolist()
+        values: list[float] = self.intake.timeseries.read([point], 0, NOW).value.tolist()
+        return values
 
     def reasons(self, batch: str) -> dict[str, int]:
         return {one.reason: one.count for one in self.receipts[batch].reasons}

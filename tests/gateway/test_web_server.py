@@ -22,6 +22,8 @@ def app() -> Flask:
     made.extensions["go_on"] = threading.Event()
     made.add_url_rule("/quick", "quick", lambda: "quick")
 
+    made.add_url_rule("/large/<int:size>", "large", lambda size: b"x" * size)
+
     @made.get("/slow")
     def slow() -> str:
         made.extensions["go_on"].wait(10)
@@ -82,6 +84,25 @@ def test_stop_waits_for_what_is_being_served(server: WebServer, app: Flask) -> N
         app.extensions["go_on"].set()
         assert asked.getresponse().read() == b"slow"
         stopping.join(10)
+
+
+def test_stop_lets_an_answer_out_to_the_last_byte(server: WebServer, app: Flask) -> None:
+    size = 1_000_000
+    address = urlsplit(server.url)
+    server._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with closing(socket.socket()) as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # most of it waits in the server
+        asked.connect((address.hostname, address.port))
+        asked.settimeout(10)
+        asked.sendall(f"GET /large/{size} HTTP/1.0\r\n\r\n".encode())
+        came = asked.recv(4096)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        stopping.join(0.5)  # time enough to cut it off
+        while part := asked.recv(65536):
+            came += part
+        stopping.join(10)
+    assert len(came.partition(b"\r\n\r\n")[2]) == size
 
 
 def test_a_port_that_is_taken_is_an_os_error(server: WebServer, app: Flask) -> None:
