@@ -9,7 +9,8 @@
 
 Exceptions to 3, as documented in `gateway.carbon.falls`: where the agent's clock was set back across its own readings,
 stamps no longer follow the truth; and where it stepped, a rated counter's step can look too fast, or fall on the wrong
-side of a declared replacement. There 2 and 4 still hold.
+side of a declared replacement. And where all readings between two lies, or between a lie and the counter's turn, were
+lost, nothing tells them from the truth. There 2 and 4 still hold.
 """
 
 from __future__ import annotations
@@ -176,6 +177,8 @@ def _as_the_meter_says(world: World, point: PointName, stored: dict[int, float],
             return False
         if world.clock_stepped and point[0] == "incomer":
             return False
+        if _lies_meet([shown for _, shown in readings if shown is not None]):
+            return False
         segments = list(_counted(register, honest))
     elif isinstance(register, Gauge):
         segments = [
@@ -187,6 +190,12 @@ def _as_the_meter_says(world: World, point: PointName, stored: dict[int, float],
         segments = [(at_ms, at_ms, _micro(shown.value)) for at_ms, shown in honest]
     _compare(point, segments, hours)
     return True
+
+
+def _lies_meet(shown: list[Shown]) -> bool:
+    """Whether two different lies are neighbours, or a lie hides the reading at which the counter turned."""
+    different = any(one.lie and other.lie and one.value != other.value for one, other in pairwise(shown))
+    return different or any(one.epoch != other.epoch and (one.lie or other.lie) for one, other in pairwise(shown))
 
 
 def _only(shown: list[Shown]) -> Shown | None:
