@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -286,27 +288,62 @@ def test_full_disk_is_said_and_what_was_kept_stays(open_at: OpenAt, make_reading
 
 
 _APPENDER = """
-import sys
+import resource, signal, sys
 from pathlib import Path
+from collectors.errors import StoreUnavailable
 from collectors.reading import Reading
 from edge_agent.buffer import BufferLimits, open_buffer
-buffer = open_buffer(Path(sys.argv[1]), BufferLimits(), 1_760_000_000_000)
+path, most_bytes = Path(sys.argv[1]), int(sys.argv[2])
+if most_bytes:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+buffer = open_buffer(path, BufferLimits(), 1_760_000_000_000)
+reading = Reading("m", "power", 1_760_000_000_000, 1.0)
 while True:
-    batch_id = buffer.append([Reading("m", "power", 1_760_000_000_000, 1.0)], 1_760_000_000_000)
-    print(batch_id, flush=True)
+    try:
+        ids = buffer.append_all([[reading] * (1 + 20 * bool(most_bytes))] * 3, 1_760_000_000_000)
+    except StoreUnavailable as error:
+        print("refused:", error, flush=True)
+        break
+    print(*ids, flush=True)
 """
 
 
-def test_sigkill_loses_no_batch_whose_append_returned(open_at: OpenAt, tmp_path: Path, now_ms: int) -> None:
+def appender(path: Path, most_bytes: int = 0) -> subprocess.Popen[str]:
+    """A process that appends three batches a commit, and says their ids, until it is stopped or refused."""
+    command = [sys.executable, "-c", _APPENDER, str(path), str(most_bytes)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("commits", [1, 7, 60])
+def test_sigkill_loses_no_batch_whose_append_returned(
+    open_at: OpenAt, tmp_path: Path, now_ms: int, commits: int
+) -> None:
     path = tmp_path / "buffer.sqlite"
-    command = [sys.executable, "-c", _APPENDER, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with appender(path) as process:
         assert process.stdout is not None
-        said = [process.stdout.readline().strip() for _ in range(200)]
+        said = [process.stdout.readline() for _ in range(commits)]
+        time.sleep(random.random() / 200)  # at any instant of the commits that follow
         process.send_signal(signal.SIGKILL)
-        said += [line.strip() for line in process.stdout if line.endswith("\n")]
-    buffer = open_at(window=len(said) + 10)
+        said += [line for line in process.stdout if line.endswith("\n")]
+    ids = " ".join(said).split()
+    buffer = open_at(window=len(ids) + 10)
     kept = [batch.batch_id for batch in buffer.next_batches(now_ms)]
     assert buffer.damaged_file is None
-    assert kept[: len(said)] == said
-    assert len(kept) - len(said) <= 1  # one may have been committed and not yet said
+    assert kept[: len(ids)] == ids
+    assert len(kept) - len(ids) in (0, 3)  # a commit may have ended and not been said: all of it or nothing
+
+
+def test_disk_that_takes_no_more_bytes_refuses_in_words_and_keeps_what_it_took(
+    open_at: OpenAt, tmp_path: Path, now_ms: int
+) -> None:
+    path = tmp_path / "buffer.sqlite"
+    with appender(path, 512 * 1024) as process:  # the kernel refuses to let its files grow beyond
+        assert process.stdout is not None
+        *said, refused = list(process.stdout)
+    assert refused.startswith("refused: the buffer file does not take or give data")
+    ids = " ".join(said).split()
+    buffer = open_at(window=len(ids) + 10)
+    assert buffer.damaged_file is None
+    assert [batch.batch_id for batch in buffer.next_batches(now_ms)] == ids
+    assert len(ids) > 20

@@ -1,4 +1,4 @@
-"""The buffer against a naive model: appends, sends, receipts, restarts and clock jumps in any order."""
+"""The buffer against a naive model: appends, sends, receipts, restarts, kills, full disks, clock jumps in any order."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from collectors.errors import StoreUnavailable
 from collectors.reading import Reading
 from collectors.wire import Receipt
+from collectors.wire_readings import encode_readings
 from edge_agent.buffer import BufferLimits, open_buffer
 
 LIMITS = BufferLimits(max_bytes=4000, max_age_ms=3_600_000, window=3, resend_after_ms=30_000)
@@ -35,7 +38,9 @@ class BufferAgainstModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp())
+        memory = Path("/dev/shm")  # what a simulated kill leaves is the same there, and a sync is quick
+        self.directory = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+        self.path = self.directory / "buffer.sqlite"
         self.now_ms = 1_760_000_000_000
         self.waiting: list[Kept] = []
         self.aside: list[Kept] = []
@@ -45,18 +50,29 @@ class BufferAgainstModel(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        self.buffer = open_buffer(self.directory / "buffer.sqlite", LIMITS, self.now_ms)
+        self.buffer = open_buffer(self.path, LIMITS, self.now_ms)
 
-    @rule(count=st.integers(1, 30))
-    def append(self, count: int) -> None:
-        readings = [Reading("m", "power", self.now_ms + index, index / 7) for index in range(count)]
-        batch_id = self.buffer.append(readings, self.now_ms)
-        size = self._payload_size(batch_id)
+    @rule(counts=st.lists(st.integers(1, 30), min_size=1, max_size=3))
+    def append(self, counts: list[int]) -> None:
+        ids = self.buffer.append_all([self._readings(count) for count in counts], self.now_ms)
         self._drop(lambda kept: kept.made_ms < self.now_ms - LIMITS.max_age_ms)
-        while self._total() + size > LIMITS.max_bytes and (self.aside or self.waiting):
-            oldest = self.aside[0] if self.aside else self.waiting[0]
-            self._drop(lambda kept, oldest=oldest: kept is oldest)
-        self.waiting.append(Kept(batch_id, self.now_ms, count, size))
+        for batch_id, count in zip(ids, counts, strict=True):
+            size = len(encode_readings(batch_id, self.now_ms, self._readings(count)))
+            while self._total() + size > LIMITS.max_bytes and (self.aside or self.waiting):
+                oldest = self.aside[0] if self.aside else self.waiting[0]
+                self._drop(lambda kept, oldest=oldest: kept is oldest)
+            self.waiting.append(Kept(batch_id, self.now_ms, count, size))
+
+    @rule()
+    def append_on_a_full_disk(self) -> None:
+        connection = self.buffer._connection
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        before = self.buffer.stats()
+        with pytest.raises(StoreUnavailable, match="full"):
+            self.buffer.append(self._readings(1000), self.now_ms)
+        assert self.buffer.stats() == before
+        connection.execute(f"PRAGMA max_page_count = {2**30}")
 
     @rule()
     def send(self) -> None:
@@ -92,8 +108,14 @@ class BufferAgainstModel(RuleBasedStateMachine):
     def time_passes_or_jumps(self, by_ms: int) -> None:
         self.now_ms += by_ms
 
-    @rule()
-    def restart(self) -> None:
+    @rule(killed=st.booleans())
+    def restart(self, killed: bool) -> None:
+        if killed:  # what is on disk at this instant goes on in another place
+            image = Path(tempfile.mkdtemp(dir=self.directory)) / self.path.name
+            for suffix in ("", "-wal"):
+                if Path(f"{self.path}{suffix}").exists():
+                    shutil.copy(f"{self.path}{suffix}", f"{image}{suffix}")
+            self.path = image
         self.buffer.close()
         self.open()
         assert self.buffer.damaged_file is None
@@ -121,9 +143,8 @@ class BufferAgainstModel(RuleBasedStateMachine):
         self.buffer.close()
         shutil.rmtree(self.directory)
 
-    def _payload_size(self, batch_id: str) -> int:
-        row = self.buffer._connection.execute("SELECT payload FROM batches WHERE batch_id = ?", (batch_id,)).fetchone()
-        return len(row[0])
+    def _readings(self, count: int) -> list[Reading]:
+        return [Reading("m", "power", self.now_ms + index, index / 7) for index in range(count)]
 
     def _total(self) -> int:
         return sum(kept.size for kept in self.waiting + self.aside)
