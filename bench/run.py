@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import accounts_pull, edge_buffer, ingest_http, ingest_mqtt, memory, modbus_cycle, rollup
+from bench import accounts_pull, edge_buffer, ingest_http, ingest_mqtt, memory, modbus_cycle, rollup, usage
 from bench.figure import Figure, table_of
 from bench.processes import BenchFailed
 from bench.scale import FULL, TINY, Bench, Scale
@@ -27,6 +27,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "ingest_http": ingest_http.run,
     "edge_buffer": edge_buffer.run,
     "modbus_cycle": modbus_cycle.run,
+    "usage": usage.run,
     "rollup": rollup.run,
     "accounts_pull": accounts_pull.run,
     "memory": memory.run,

@@ -19,10 +19,11 @@ class Scale:
     enterprises: int = 100  # of 10 points, one reading a minute for a day, rolled up
     accounts: int = 2_000  # enterprises whose statements are pulled, of 12 months each
     load_s: float = 20.0  # of load while memory is watched
+    points: int = 10_000  # of one reading a minute for a day, made into usage
 
 
 FULL = Scale()
-TINY = Scale(1, 60, 100, 2, 5, 20, 2, 3, 2, 20, 1.0)
+TINY = Scale(1, 60, 100, 2, 5, 20, 2, 3, 2, 20, 1.0, 20)
 
 
 @dataclass(frozen=True, slots=True)
