@@ -18,9 +18,11 @@ import msgspec
 from collectors.clock import now_ms, to_ms
 from collectors.errors import StoreUnavailable
 from gateway import finding_operations, record_operations
+from gateway import footprint_operations as footprints
 from gateway.accounts.documents import instant
 from gateway.accounts.periods import Period, parse_period
 from gateway.accounts.proofs import NoRootYet
+from gateway.agent_configs import operations as agent_configs
 from gateway.carbon.calendar import local_day
 from gateway.control import OperationFailed
 from gateway.ingest.again import MENDABLE, REPLAYABLE, accept_again
@@ -28,16 +30,12 @@ from gateway.policy_operations import try_draft
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
 from gateway.registry.model import Enterprise
-from gateway.store.agent_configs_repository import ConfigRow
-from gateway.store.batches_repository import BatchesRepository
 from gateway.store.ingest_rows import SetAsideRow
 from gateway.store.set_aside_repository import SetAsideEntry
 from gateway.webhooks import operations as webhooks
 
 if TYPE_CHECKING:
     from gateway.wiring import House
-
-NEWEST_BATCHES = 1000  # of an agent, whose signatures are counted
 
 Arguments = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -279,76 +277,6 @@ def _set_aside_accept(house: House, arguments: Arguments) -> Answer:
     return asdict(accept_again(house.intake, house.set_aside, wanted, now_ms(), reasons, ids))
 
 
-def _ingest_signatures(house: House, arguments: Arguments) -> Answer:
-    """Whose signatures the newest batches of each agent carried."""
-    only = _optional(arguments, "enterprise")
-    wanted = house.registry().enterprises.values() if only is None else [_enterprise(house, only)]
-    batches = BatchesRepository(house.engine)
-    items = [
-        {
-            "enterprise": enterprise.id,
-            "agent": agent.id,
-            "signature": found.signature or "not looked at",
-            "key_id": found.key_id,
-            "batches": found.batches,
-            "newest": instant(found.newest_ms),
-            "required": enterprise.require_signed_batches,
-        }
-        for enterprise in wanted
-        for agent in enterprise.agents
-        for found in batches.signatures(enterprise.id, agent.id, NEWEST_BATCHES)
-    ]
-    return {"items": items, "of_newest": NEWEST_BATCHES}
-
-
-def _agent(house: House, arguments: Arguments) -> tuple[Enterprise, str]:
-    """The registered agent that `agent` names as ENTERPRISE/AGENT."""
-    name, _, agent = _text(arguments, "agent").partition("/")
-    enterprise = _enterprise(house, name)
-    known = [one.id for one in enterprise.agents]
-    if agent not in known:
-        raise OperationFailed(f"{name} has no agent {agent!r}; it has {', '.join(known) or 'none'}")
-    return enterprise, agent
-
-
-def _agent_config_key(house: House, arguments: Arguments) -> Answer:
-    key = house.agent_configs.key.public
-    return {"public_key": key.text, "key_id": key.key_id}
-
-
-def _agent_config_push(house: House, arguments: Arguments) -> Answer:
-    """Push a text; empty text takes the configuration back."""
-    enterprise, agent = _agent(house, arguments)
-    text, by = arguments.get("text"), _text(arguments, "by")
-    if not isinstance(text, str):
-        raise OperationFailed("text is missing: YAML, or empty to let the agent go by its own file")
-    file = str(arguments.get("file") or "configuration")
-    return asdict(house.agent_configs.push(enterprise, agent, text, file, by, now_ms()))
-
-
-def _agent_config_show(house: House, arguments: Arguments) -> Answer:
-    enterprise, agent = _agent(house, arguments)
-    rows = house.agent_configs.history(enterprise.id, agent)
-    newest = None if not rows else _config_item(rows[0]) | {"text": rows[0].text}
-    return {"newest": newest, "agent": house.agent_configs.said(enterprise.id, agent)}
-
-
-def _agent_config_history(house: House, arguments: Arguments) -> Answer:
-    enterprise, agent = _agent(house, arguments)
-    return {"items": [_config_item(row) for row in house.agent_configs.history(enterprise.id, agent)]}
-
-
-def _config_item(row: ConfigRow) -> Answer:
-    return {
-        "version": row.version,
-        "made_at": instant(row.made_at_ms),
-        "made_by": row.made_by,
-        "outcome": row.outcome or "waiting for the agent",
-        "why": row.why,
-        "decided_at": None if row.decided_at_ms is None else instant(row.decided_at_ms),
-    }
-
-
 OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "registry_apply": _registry_apply,
     "registry_show": _registry_show,
@@ -369,12 +297,15 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "set_aside_list": _set_aside_list,
     "set_aside_show": _set_aside_show,
     "set_aside_accept": _set_aside_accept,
-    "ingest_signatures": _ingest_signatures,
-    "agent_config_key": _agent_config_key,
-    "agent_config_push": _agent_config_push,
-    "agent_config_show": _agent_config_show,
-    "agent_config_history": _agent_config_history,
+    "ingest_signatures": agent_configs.signatures,
+    "agent_config_key": agent_configs.key,
+    "agent_config_push": agent_configs.push,
+    "agent_config_show": agent_configs.show,
+    "agent_config_history": agent_configs.history,
     "policy_try": try_draft,
+    "footprint": footprints.show,
+    "footprint_publish": footprints.publish,
+    "footprint_pact": footprints.exchange,
     "finding_list": finding_operations.list_findings,
     "finding_show": finding_operations.show_finding,
     "finding_acknowledge": finding_operations.acknowledge,

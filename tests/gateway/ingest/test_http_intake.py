@@ -6,6 +6,7 @@ import gzip
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 from prometheus_client import CollectorRegistry
 
+from collectors.seals import SIGNATURE_HEADER, SigningKey
 from collectors.wire_forms import READS
 from gateway.ingest import http_intake as module
 from gateway.ingest.http_intake import http_intake
@@ -59,6 +61,24 @@ def test_one_batch_is_stored_and_receipted(house: Any, client_of: Any, payload_o
     receipt = {"batch": "batch-1", "status": "stored", "accepted": 2, "set_aside": 0, "reasons": []}
     assert answer.json == {"receipts": [receipt | {"at": NOW, "reads": list(READS)}]}
     assert house.series.rows == {(1, T0): 1.0, (2, T0): 2.0}
+
+
+def test_header_brings_the_signature_of_each_batch(house: Any, client_of: Any, payload_of: Any, tmp_path: Path) -> None:
+    key = SigningKey.make(tmp_path / "key")
+    lines = [payload_of("one"), payload_of("two")]
+    texts = [key.sign("batch", OWN, "edge-1", line).text for line in lines]
+    answer = client_of().post(PATH, data=b"\n".join(lines), headers={SIGNATURE_HEADER: ", ".join(texts)}, **NDJSON)
+    assert [receipt["status"] for receipt in answer.json["receipts"]] == ["stored", "stored"]
+    kept = house.batches.batches[OWN, "edge-1", "two"]
+    assert (kept.signature, kept.key_id) == ("unknown_key", key.public.key_id)  # nobody registered it
+
+
+@pytest.mark.parametrize("header", ["", "abc", "a.b", "x" * 43 + "." + "y" * 86])
+def test_header_that_is_no_signature_of_each_batch_is_refused(client_of: Any, payload_of: Any, header: str) -> None:
+    signed = {SIGNATURE_HEADER: header}
+    many = client_of().post(PATH, data=payload_of() + b"\n" + payload_of("b"), headers=signed, **NDJSON)
+    assert_problem(many, 400, "wrong-signatures")
+    assert_problem(client_of().post(PATH, data=payload_of(), headers=signed), 400, "wrong-signatures")
 
 
 def test_each_line_of_ndjson_gets_its_receipt_also_a_bad_one(house: Any, client_of: Any, payload_of: Any) -> None:
