@@ -12,6 +12,7 @@ from typing import Literal
 
 from collectors.errors import ConfigurationError, TanmaiError
 from collectors.profile import load_profiles
+from collectors.tls import advice_on, client_context
 from gateway.broker.address import BrokerAddress
 from gateway.broker.engines import choose_engine
 from gateway.carbon.factors import FactorBook
@@ -110,12 +111,15 @@ def _broker(settings: Settings) -> Iterator[Row]:
         except ConfigurationError as error:
             yield "error", "MQTT", str(error)
     else:
-        address = BrokerAddress.of(settings.mqtt_url)
+        address = BrokerAddress.of(settings.mqtt_url, settings.mqtt_tls)
         try:
-            socket.create_connection((address.host, address.port), PROBE_TIMEOUT_S).close()
+            with socket.create_connection((address.host, address.port), PROBE_TIMEOUT_S) as connected:
+                if address.tls:
+                    client_context(address.files).wrap_socket(connected, server_hostname=address.host).close()
             yield "ok", "MQTT", f"{address!r} takes connections"
         except OSError as error:
-            yield "error", "MQTT", f"{address!r} does not answer ({error}): start the broker or mend TANMAI_MQTT_URL"
+            advice = advice_on(error) or f"{error}: start the broker or mend TANMAI_MQTT_URL"
+            yield "error", "MQTT", f"{address!r} does not answer: {advice}"
 
 
 def _exposure(settings: Settings) -> Iterator[Row]:

@@ -136,7 +136,7 @@ def _start_intake(house: House, started: contextlib.ExitStack) -> BrokerAddress 
     if chosen == "embedded":
         address = house.start_broker(started)
     else:
-        address = BrokerAddress.of(chosen, house.settings.mqtt_ca_file)
+        address = BrokerAddress.of(chosen, house.settings.mqtt_tls)
     house.start_listener(address, started)
     if house.listener is not None and not house.listener.wait_connected(MQTT_TIMEOUT_S):
         log.warning("broker_away", why=house.listener.state().detail, next="connecting again in the background")

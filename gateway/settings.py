@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from collectors import strict_yaml
 from collectors.errors import ConfigurationError, Problem
+from collectors.tls import NO_TLS_FILES, TlsFiles, client_context
 from gateway.ingest.portion import Portion
 
 # The knowledge shipped beside the packages; the same place in a checkout and in an installed wheel.
@@ -46,6 +47,10 @@ class Settings:
     mqtt_ca_file: str = _setting(
         "", "TANMAI_MQTT_CA_FILE", "certificate authority of an mqtts broker; empty = system's"
     )
+    mqtt_cert_file: str = _setting(
+        "", "TANMAI_MQTT_CERT_FILE", "our client certificate (PEM), where an mqtts broker asks for one"
+    )
+    mqtt_key_file: str = _setting("", "TANMAI_MQTT_KEY_FILE", "its key; empty = it stands in the certificate's file")
     broker_admin_url: str = _setting(
         "", "TANMAI_BROKER_ADMIN_URL", "administrator of a mosquitto with the dynamic-security plugin, as an mqtt URL"
     )
@@ -80,6 +85,11 @@ class Settings:
     @property
     def data_path(self) -> Path:
         return Path(self.data_dir).expanduser().resolve()
+
+    @property
+    def mqtt_tls(self) -> TlsFiles:
+        """Whom to believe at an mqtts broker, and our own certificate."""
+        return TlsFiles(self.mqtt_ca_file or None, self.mqtt_cert_file or None, self.mqtt_key_file or None)
 
     @property
     def config_path(self) -> Path:
@@ -132,6 +142,18 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 NOT_SETTINGS = ("TANMAI_AGENT_PASSWORD",)
 
 
+def _wrong_tls(settings: Settings) -> list[tuple[str, str]]:
+    if settings.mqtt_key_file and not settings.mqtt_cert_file:
+        return [("TANMAI_MQTT_KEY_FILE", "needs TANMAI_MQTT_CERT_FILE, the certificate of this key")]
+    if settings.mqtt_tls == NO_TLS_FILES:
+        return []
+    try:
+        client_context(settings.mqtt_tls)
+    except ConfigurationError as error:
+        return [("TANMAI_MQTT_CERT_FILE" if settings.mqtt_cert_file else "TANMAI_MQTT_CA_FILE", str(error))]
+    return []
+
+
 def _from_file(name: str) -> dict[str, str]:
     path = Path(name)
     try:
@@ -153,6 +175,7 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
             wrong.append((variable, str(error)))
     if settings.mqtt_url not in ("embedded", "off") and urlsplit(settings.mqtt_url).scheme not in ("mqtt", "mqtts"):
         wrong.append(("TANMAI_MQTT_URL", "must be embedded, off, or an address such as mqtt://user:password@host:1883"))
+    wrong += _wrong_tls(settings)
     if settings.timeseries != "duckdb" and urlsplit(settings.timeseries).scheme not in ("influx", "influxs"):
         wrong.append(("TANMAI_TIMESERIES", "must be duckdb or influx://host:8086/?org=…&bucket=…&token=…"))
     if settings.database_url and not settings.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from collectors.errors import ConfigurationError
+from collectors.tls import NO_TLS_FILES, TlsFiles
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -19,13 +20,13 @@ class BrokerAddress:
     tls: bool = False
     username: str | None = None
     password: str | None = None
-    ca_file: str | None = None
+    files: TlsFiles = NO_TLS_FILES  # with tls: whom to believe, and our own certificate
 
     def __repr__(self) -> str:
         return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
 
     @classmethod
-    def of(cls, url: str, ca_file: str | None = None) -> BrokerAddress:
+    def of(cls, url: str, files: TlsFiles = NO_TLS_FILES) -> BrokerAddress:
         """mqtt(s)://user:password@host:port -> address; raises ConfigurationError."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
@@ -36,5 +37,5 @@ class BrokerAddress:
             parts.scheme == "mqtts",
             None if parts.username is None else unquote(parts.username),
             None if parts.password is None else unquote(parts.password),
-            ca_file or None,
+            files,
         )

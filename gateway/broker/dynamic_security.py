@@ -24,6 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from collectors.errors import StoreRefused, StoreUnavailable
+from collectors.tls import advice_on, client_context
 from gateway.broker.accounts import BrokerAccount, agent_account, gateway_account
 from gateway.broker.address import BrokerAddress
 
@@ -123,14 +124,14 @@ class _Exchange:
         if address.username is not None:
             client.username_pw_set(address.username, address.password)
         if address.tls:
-            client.tls_set(ca_certs=address.ca_file)
+            client.tls_set_context(client_context(address.files))
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         try:
             client.connect(address.host, address.port)
         except OSError as error:
-            raise StoreUnavailable(f"{address!r} cannot be reached: {error}") from error
+            raise StoreUnavailable(f"{address!r} cannot be reached: {advice_on(error) or error}") from error
         client.loop_start()
         try:
             answered = self._done.wait(ANSWER_S)

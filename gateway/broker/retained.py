@@ -15,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from collectors import clock
 from collectors.errors import StoreUnavailable
+from collectors.tls import advice_on, client_context
 from gateway.broker.address import BrokerAddress
 
 ANSWER_S = 10.0
@@ -38,11 +39,11 @@ def leave_retained(address: BrokerAddress, messages: Mapping[str, bytes]) -> Non
     if address.username is not None:
         client.username_pw_set(address.username, address.password)
     if address.tls:
-        client.tls_set(ca_certs=address.ca_file)
+        client.tls_set_context(client_context(address.files))
     try:
         client.connect(address.host, address.port)
     except OSError as error:
-        raise StoreUnavailable(f"{address!r} cannot be reached: {error}") from error
+        raise StoreUnavailable(f"{address!r} cannot be reached: {advice_on(error) or error}") from error
     client.loop_start()
     try:
         sent = [client.publish(topic, payload, qos=1, retain=True) for topic, payload in messages.items()]

@@ -38,6 +38,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from collectors import clock
+from collectors.tls import advice_on, client_context
 from collectors.wire import encode_receipt, stamped
 from gateway.broker.address import BrokerAddress
 from gateway.ingest.intake import Arrival, Intake
@@ -202,7 +203,7 @@ class _Link(threading.Thread):
             try:
                 self._serve()
             except OSError as error:
-                self._lost(f"{self._address!r} cannot be reached: {error}")
+                self._lost(f"{self._address!r} cannot be reached: {advice_on(error) or error}")
             except Exception as error:
                 log.exception("ingest.mqtt_failed", exc_info=error)
                 self._lost(f"failed unexpectedly: {error}")
@@ -287,7 +288,7 @@ class _Link(threading.Thread):
         if address.username is not None:
             client.username_pw_set(address.username, address.password)
         if address.tls:
-            client.tls_set(ca_certs=address.ca_file)
+            client.tls_set_context(client_context(address.files))
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         return client
