@@ -139,7 +139,7 @@ class House:
         """Where messages can be published from this process; None = nowhere, MQTT is off or its server not here."""
         if self.settings.mqtt_url in ("embedded", "off"):
             return self.broker_address
-        return BrokerAddress.of(self.settings.mqtt_url, self.settings.mqtt_ca_file)
+        return BrokerAddress.of(self.settings.mqtt_url, self.settings.mqtt_tls)
 
     @cached_property
     def agent_configs(self) -> AgentConfigs:
@@ -175,7 +175,7 @@ class House:
                     self._broker_administrator().remove(subject)
 
     def _broker_administrator(self) -> DynamicSecurity:
-        return DynamicSecurity(BrokerAddress.of(self.settings.broker_admin_url, self.settings.mqtt_ca_file))
+        return DynamicSecurity(BrokerAddress.of(self.settings.broker_admin_url, self.settings.mqtt_tls))
 
     def _accounts(self) -> list[BrokerAccount]:
         """The gateway's account and one per agent with a token in force; the newest token is the password."""
