@@ -35,7 +35,12 @@ _COLUMNS = (
     "signature", "key_id",
 )  # fmt: skip
 _INSERT = f"INSERT INTO {table.name} ({', '.join(_COLUMNS)}) VALUES {{rows}} ON CONFLICT DO NOTHING"
-_KNOWN = f"SELECT {', '.join(_COLUMNS)} FROM {table.name} WHERE (enterprise, sender, batch_id) IN (VALUES {{rows}})"
+# Not `(enterprise, sender, batch_id) IN (VALUES …)`, for which SQLite walks through the whole table.
+_KNOWN = f"""
+WITH wanted (in_enterprise, of_sender, with_id) AS (VALUES {{rows}})
+SELECT {", ".join(_COLUMNS)} FROM wanted CROSS JOIN {table.name}
+WHERE enterprise = in_enterprise AND sender = of_sender AND batch_id = with_id
+"""
 _MARKERS = {"sqlite": "?", "postgresql": "%s"}  # of the drivers
 
 _Row = tuple[str, str, str, str, int, int, int, str, str, str]

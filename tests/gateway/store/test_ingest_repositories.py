@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, event
 
 from collectors.wire import ReasonCount
 from gateway.store.agent_status_repository import AgentStatusRepository
@@ -64,6 +65,20 @@ def test_more_batches_than_one_query_takes_are_found(engine: Engine) -> None:
     rows = [replace(BATCH, batch_id=f"b{number}") for number in range(ROWS_PER_STATEMENT * 2 + 1)]
     batches.record(rows, [])
     assert len(batches.known([row.key for row in rows])) == len(rows)
+
+
+def test_looking_for_batches_walks_through_no_table(engine: Engine) -> None:
+    plans: list[str] = []
+
+    def explain(connection: Connection, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "wanted" in statement and not statement.startswith("EXPLAIN"):
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plans.extend(str(row[3]) for row in rows)
+
+    event.listen(engine, "before_cursor_execute", explain)
+    assert BatchesRepository(engine).known([(OWN, "edge-1", "a"), (OTHER, "edge-2", "b")]) == {}
+    assert any(plan.startswith("SEARCH batches USING INDEX") for plan in plans), plans
+    assert not any(plan.startswith("SCAN batches") for plan in plans), plans
 
 
 def test_batch_and_what_was_set_aside_of_it_are_one_transaction(engine: Engine) -> None:
