@@ -1,4 +1,4 @@
-"""`tanmai profiles|factors|methods|policies list|show|check`: the knowledge in `config/`, read as the gateway reads it."""
+"""`tanmai profiles|factors|methods|policies list|show|check`: what is in `config/`, read as the gateway reads it."""
 
 from __future__ import annotations
 

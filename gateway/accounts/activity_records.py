@@ -228,8 +228,9 @@ def _evidence(record: Mapping[str, Any]) -> str:
     value, stated = record.get("evidence", ""), record.get("evidence_sha256", "")
     for name, text in (("evidence", value), ("evidence_sha256", stated)):
         if not isinstance(text, str) or (text and not HASH.fullmatch(text)):
-            sent = "of this name came along: send it with the records, or " if name == "evidence" else ""
-            raise _Wrong(name, f"{'no file ' + sent if sent else 'must be '}the file's SHA-256 in 64 hex digits")
+            if name == "evidence":
+                raise _Wrong(name, "no file of this name came along: send it too, or write its SHA-256 in 64 hex digits")
+            raise _Wrong(name, "must be the file's SHA-256 in 64 hex digits")
     if value and stated and value != stated:
         raise _Wrong("evidence_sha256", f"the file's SHA-256 is {value}: it was changed, or is another file")
     return str(value or stated)

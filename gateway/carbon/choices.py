@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
-from fractions import Fraction
-from typing import Protocol
 
-from gateway.carbon.activities import ActivityKind
-from gateway.carbon.formula import per_unit, shown
-from gateway.carbon.model import Activity, Basis, ChosenFactor, Factor, Finding, MissingFactor, OwnValue, Side, Term
-from gateway.carbon.units import GRAM_CO2E, GRAM_STANDARD_COAL, UnknownUnit, WrongDimensions, read_unit
-from gateway.registry.model import Method
+from gateway.carbon.model import Activity, Basis, ChosenFactor, Factor, Finding, MissingFactor, Side, Term
+from gateway.carbon.question import (
+    NATIONAL,
+    NO_ENTHALPY,
+    Lacking,
+    Pick,
+    Question,
+    amount_of_fuel,
+    energy_of,
+    own_term,
+    term_of,
+)
+from gateway.carbon.units import UnknownUnit, WrongDimensions
 
-NATIONAL = "CN"
-NONE = Fraction(0)
 # What a method may name -> series; those of NATIONAL_SERIES have one value for the nation.
 ELECTRICITY_SERIES = {
     "national": "grid.national",
@@ -32,8 +35,6 @@ ELECTRICITY_SERIES = {
 }
 NATIONAL_SERIES = frozenset({"grid.national", "grid.national_without_traded_nonfossil"})
 SERIES_WITH_DEFAULTS = ("process.", "material.")  # general defaults, not the plant's or supplier's own figures
-ANALYSED = frozenset({"NCV", "CC", "OF", "W", "I", "TR", "H"})  # a laboratory's numbers; a density is only a conversion
-
 # What a choice may rest on that somebody should know: name -> (zh, en).
 DOUBTS: dict[str, tuple[str, str]] = {
     "source.evidence_missing": (
@@ -52,133 +53,6 @@ DOUBTS: dict[str, tuple[str, str]] = {
         "No supplier's footprint of this source covers this day; it is booked with the general default. Renew it.",
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Lacking:
-    """What a calculation needs and does not have."""
-
-    zh: str
-    en: str
-
-
-NO_DENSITY = Lacking(
-    "以体积给出的液体燃料需要密度:请在该排放源的 analyses 中登记 density(如 0.84 kg/L)",
-    "a liquid given by volume needs its density: give the source `analyses` with a density, such as 0.84 kg/L",
-)
-NO_ENTHALPY = Lacking(
-    "以质量给出的蒸汽需要焓:请在该排放源的 analyses 中登记 enthalpy(kJ/kg)",
-    "steam given by mass needs its enthalpy: give the source `analyses` with an enthalpy in kJ/kg",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """A factor of a series for a day."""
-
-    factor: Factor
-    basis: Basis
-    provisional: bool
-
-
-class Book(Protocol):
-    """What a choice asks of `gateway.carbon.factors.FactorBook`."""
-
-    @property
-    def factors(self) -> Mapping[str, Factor]: ...
-
-    @property
-    def notes(self) -> Mapping[str, str]: ...
-
-    def pick(self, series: str, region: str, day: date, as_of: date) -> Pick | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One activity that needs a factor."""
-
-    book: Book
-    activity: Activity
-    kind: ActivityKind
-    method: Method
-    as_of: date
-
-    def pick(self, series: str, region: str = NATIONAL) -> Pick | None:
-        return self.book.pick(series, region, self.activity.day, self.as_of)
-
-    def own(self, term: str) -> OwnValue | None:
-        """The plant's or supplier's own number for this day."""
-        return next((own for own in self.activity.own if own.term == term), None)
-
-    def term(self, name: str, series: str) -> tuple[Term, Pick | None] | None:
-        """An own number if there is one, else the published one."""
-        own = self.own(name)
-        if own is not None:
-            return own_term(own), None
-        pick = self.pick(series)
-        return None if pick is None else (term_of(pick.factor), pick)
-
-    def missing(self, lacking: Lacking | None = None) -> MissingFactor:
-        """The sentence for a day that nothing fits."""
-        wanted = self.activity.factor_override or self.kind.series or self.kind.kind
-        day = self.activity.day
-        if lacking is not None:
-            return MissingFactor(
-                self.kind.kind,
-                f"{day} 的{self.kind.zh}未计入:{lacking.zh}。",
-                f"{self.kind.en} on {day} is not booked: {lacking.en}.",
-            )
-        return MissingFactor(
-            self.kind.kind,
-            f"没有可用于 {day} 的{self.kind.zh}因子({wanted}):该日未计入,请补充有出处的因子。",
-            f"No factor ({wanted}) for {self.kind.en} on {day} was published by {self.as_of}: the day is not booked. "
-            "Add one with its source (docs/adding-a-factor.md), or name a supplier's factor at the source.",
-        )
-
-    def answer(
-        self,
-        formula: str,
-        terms: dict[str, Term],
-        factor: Factor | None,
-        basis: Basis,
-        *,
-        provisional: bool = False,
-        doubts: tuple[str, ...] = (),
-        factor_id: str = "",
-        gwp: str = "",
-        sides: dict[str, Side] | None = None,
-    ) -> ChosenFactor:
-        """The choice with the energy side beside it. Raises WrongDimensions if the units do not give grams."""
-        energy_formula, energy_terms = _energy(self)
-        unit = self.activity.unit
-        grams_coal = per_unit(energy_formula, energy_terms, unit, GRAM_STANDARD_COAL) if energy_formula else None
-        notes = [self.book.notes[term.factor] for term in terms.values() if term.factor in self.book.notes]
-        expired = ("source.footprint_expired",) if self.activity.footprint_expired else ()
-        return ChosenFactor(
-            id=factor_id or (factor.id if factor else self.kind.kind),
-            edition=factor.edition if factor else "",
-            basis="own_analysis" if any(own.term in terms for own in self.analysed) else basis,
-            formula=formula,
-            terms=terms,
-            g_per_unit=shown(per_unit(formula, terms, unit, GRAM_CO2E) if formula else NONE),
-            gce_per_unit=shown(grams_coal or NONE),
-            gwp=gwp,
-            provisional=provisional,
-            note=" ".join(dict.fromkeys(notes)),
-            energy_formula=energy_formula,
-            energy_terms=energy_terms,
-            doubts=(*doubts, *expired),
-            sides=sides or {},
-        )
-
-    @property
-    def analysed(self) -> list[OwnValue]:
-        return [own for own in self.activity.own if own.term in ANALYSED]
-
-    @property
-    def dimension(self) -> str:
-        """Of the activity's amount: mass, energy, volume, normal_volume …"""
-        return next(iter(read_unit(self.activity.unit).dimensions), "")
 
 
 Chosen = ChosenFactor | Lacking | None
@@ -205,16 +79,6 @@ def _overridden(question: Question, named: str) -> Chosen:
     if isinstance(chosen, ChosenFactor):
         return replace(chosen, doubts=(*chosen.doubts, "source.footprint_expired"))
     return chosen
-
-
-def term_of(factor: Factor) -> Term:
-    """A factor as a term of a formula, with the digits as published."""
-    return Term(str(factor.value), factor.unit, factor.id, factor.edition)
-
-
-def own_term(own: OwnValue) -> Term:
-    """An own number as a term: no factor's id, the document in the place of the edition."""
-    return Term(own.value, own.unit, "", own.document)
 
 
 def findings_of(activity: Activity, chosen: ChosenFactor, at_ms: int) -> list[Finding]:
@@ -301,7 +165,7 @@ def _grid_by_location(question: Question) -> Chosen:
 
 def _fuel(question: Question) -> Chosen:
     """AD × NCV × CC × OF × 44/12 (GB/T 32151 family); a measured carbon content W stands for NCV × CC."""
-    start = _amount_of_fuel(question)
+    start = amount_of_fuel(question)
     if isinstance(start, Lacking):
         return start
     formula, terms, doubts = start
@@ -338,28 +202,12 @@ def _carbon_terms(question: Question) -> dict[str, str]:
     return {"CC": "×", "OF": "×"} if by_heat else {"NCV": "×", "CC": "×", "OF": "×"}
 
 
-_Start = tuple[str, dict[str, Term], tuple[str, ...]]  # formula, terms, doubts
-
-
-def _amount_of_fuel(question: Question) -> _Start | Lacking:
-    """The amount in what the heat value refers to: gas in m3 through a visible 1 Nm3/m3, liquid through a density."""
-    if question.dimension != "volume":
-        return "AD", {}, ()
-    if "Nm3" in question.kind.units:
-        vn = Term("1", "Nm3/m3", "", "assumed: metered at normal conditions")
-        return "AD × VN", {"VN": vn}, ("source.gas_conditions_assumed",)
-    density = question.own("RHO")
-    if density is None:
-        return NO_DENSITY
-    return "AD × RHO", {"RHO": own_term(density)}, ()
-
-
 def _energy_only(question: Question) -> Chosen:
     """No emission of its own: it is in the stack's measurement. Without an energy side there is nothing to book."""
-    start = _amount_of_fuel(question)
+    start = amount_of_fuel(question)
     if isinstance(start, Lacking):
         return start
-    if not _energy(question)[0]:
+    if not energy_of(question)[0]:
         return None
     return question.answer("", {}, None, "measured_elsewhere", doubts=start[2])
 
@@ -448,30 +296,3 @@ CHOICES: Mapping[str, Callable[[Question], Chosen]] = {
     "measured": _measured,
     "energy_only": _energy_only,
 }
-
-
-def _energy(question: Question) -> tuple[str, dict[str, Term]]:
-    """The standard-coal side (GB/T 2589-2020).
-
-    A measured heat value comes first, then the coefficient, then the fuel set's heat value; ÷ 29.3076 MJ/kgce.
-    """
-    if not question.kind.energy:
-        return "", {}
-    coal = question.pick("coal_equivalent.heat_value")
-    is_fuel = question.kind.calculation in ("fuel", "energy_only")
-    if is_fuel and question.dimension == "energy":
-        return ("AD ÷ QCE", {"QCE": term_of(coal.factor)}) if coal else ("", {})
-    start = _amount_of_fuel(question) if is_fuel else ("AD", {}, ())
-    if isinstance(start, Lacking):
-        return "", {}
-    formula, terms, _ = start
-    enthalpy = question.own("H")
-    if enthalpy is not None:
-        formula, terms = f"{formula} × H", {**terms, "H": own_term(enthalpy)}
-    pick = question.pick(question.kind.energy)
-    if pick is not None and question.own("NCV") is None:
-        return f"{formula} × SC", {**terms, "SC": term_of(pick.factor)}
-    heat_value = question.term("NCV", f"{question.method.fuel_set}.{question.kind.series}.ncv") if is_fuel else None
-    if heat_value is None or coal is None:
-        return "", {}
-    return f"{formula} × NCV ÷ QCE", {**terms, "NCV": heat_value[0], "QCE": term_of(coal.factor)}

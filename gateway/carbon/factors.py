@@ -17,9 +17,10 @@ from functools import cached_property
 from pathlib import Path
 
 from gateway.carbon.activities import ACTIVITIES
-from gateway.carbon.choices import Pick, Question, choose
+from gateway.carbon.choices import choose
 from gateway.carbon.factor_files import LoadedFactor, load_factor_files
 from gateway.carbon.model import Activity, ChosenFactor, Factor, MissingFactor
+from gateway.carbon.question import Pick, Question
 from gateway.registry.model import Method
 
 MAX_CHOSEN = 50_000  # choices remembered
