@@ -22,13 +22,11 @@ from unittest.mock import patch
 from sqlalchemy import Connection, event
 
 from collectors.errors import StoreUnavailable
-from collectors.profile import load_profiles
-from collectors.wire import Receipt, encode_receipt
+from collectors.wire import Receipt, encode_receipt, stamped
 from gateway import wiring
-from gateway.carbon.factors import FactorBook
-from gateway.carbon.policy import load_policies
 from gateway.ingest.intake import Arrival
 from gateway.ingest.pending import Message, Pending
+from gateway.knowledge_files import load_knowledge
 from gateway.settings import Settings
 from gateway.store import database
 from gateway.store.opening import open_timeseries
@@ -40,7 +38,8 @@ from tests.simulation.plain_store import PlainStore
 ENTERPRISE = "91350505M00000019R"
 
 # The knowledge never changes in a world: read once per process, it makes a start of the gateway 20 times as fast.
-_PROFILES, _FACTORS, _POLICIES = cache(load_profiles), cache(FactorBook.load), cache(load_policies)
+_knowledge = cache(lambda: load_knowledge(Settings()))
+_DEFAULTS, _STEAM = cache(wiring.load_defaults), cache(wiring.SteamTable.load)
 _DATABASE = "tanmai.sqlite"
 WRITES = frozenset({"append", "put_usage", "clear_dirty"})  # of the time series
 FOREVER_PAGES = 2**30
@@ -94,9 +93,9 @@ class GatewaySide:
             (self._place / _DATABASE).write_bytes(_empty_database())
         with (
             patch.object(database, "_migrate", lambda _connection: None),  # every database here began as the newest
-            patch.object(wiring, "load_profiles", _PROFILES),
-            patch.object(wiring, "load_policies", _POLICIES),
-            patch.object(wiring.FactorBook, "load", _FACTORS),
+            patch.object(wiring, "load_knowledge", lambda _settings: _knowledge()),
+            patch.object(wiring, "load_defaults", _DEFAULTS),
+            patch.object(wiring.SteamTable, "load", _STEAM),
             patch.object(wiring, "open_timeseries", self._open_timeseries),
         ):
             house = wiring.build(replace(Settings(), data_dir=str(self._place), mqtt_url="off"))
@@ -152,7 +151,7 @@ class GatewaySide:
                 continue
             self.receipts.append((one.message.arrival.sender, one.receipt))
             sender = one.message.arrival.sender
-            payload = encode_receipt(one.receipt)
+            payload = encode_receipt(stamped(one.receipt, now_ms))
             self._broker.take(self._broker.to_plant[sender], sender, "receipts", payload, self._true_ms)
 
     def _open_timeseries(self, url: str, *, path: Path, **where: Any) -> Any:

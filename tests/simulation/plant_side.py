@@ -126,7 +126,12 @@ class PlantSide:
         self._grouping = Grouping(rng.choice((3, 20, 1000)), rng.choice((0, 2 * poll_ms, 8 * poll_ms)))
         max_bytes = rng.choice((12_000, 400_000)) if rng.random() < 0.3 else 2**29
         resend_ms = rng.choice((30_000, 6 * poll_ms))
-        self._limits = BufferLimits(max_bytes=max_bytes, window=rng.choice((2, 8, 32)), resend_after_ms=resend_ms)
+        self._limits = BufferLimits(
+            max_bytes=max_bytes,
+            window=rng.choice((2, 8, 32)),
+            resend_after_ms=resend_ms,
+            newest_first=rng.random() < 0.5,
+        )
         self.fuse = Fuse(self._take_image, tell)
         self.kept: dict[str, list[Key]] = {}  # batch -> its readings: what the agent has vouched for
         self.lost_in_memory: list[Key] = []  # taken by an agent that was killed before its disk had them
@@ -161,7 +166,7 @@ class PlantSide:
         self.line.set_connected(not within(true_ms, weather.line_down), true_ms)
         self._fill_disk(within(true_ms, weather.disk_full))
         try:
-            self.agent.step(now_ms)
+            self.agent.step(now_ms, true_ms)
         except PowerCut:
             self._start_on_image(now_ms)
 
