@@ -18,6 +18,7 @@ from collectors.seals import NoSeal, PublicKey, Signature, is_sealed, opened
 from gateway.registry.model import Registry
 from gateway.store.ingest_rows import BatchRow
 
+
 @dataclass(frozen=True, slots=True)
 class Signed:
     """What was found out about a message's signature."""
