@@ -19,6 +19,7 @@ from gateway.api import (
     ops,
     parks,
     problem,
+    products,
     records,
     roots,
 )
@@ -28,6 +29,7 @@ from gateway.parts import Parts
 BLUEPRINTS: tuple[Blueprint, ...] = (
     parks.blueprint,
     enterprises.blueprint,
+    products.blueprint,
     records.blueprint,
     evidence.blueprint,
     findings.blueprint,

@@ -37,6 +37,7 @@ from gateway.broker.dynamic_security import DynamicSecurity
 from gateway.broker.embedded import EmbeddedBroker
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.calendar import check_zone
+from gateway.carbon.cbam import load_defaults
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.methods import MethodFile
 from gateway.carbon.own_values import problem_of
@@ -56,6 +57,7 @@ from gateway.registry.model import Registry
 from gateway.registry.repository import RegistryRepository
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.changed_rules import ChangedRules
+from gateway.scheduler.checks_stage import ChecksStage
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.entries_stage import EntriesStage
@@ -294,6 +296,7 @@ def _house(
 ) -> House:
     signer = Signer.of(settings.data_path)
     derived = DerivedStage(timeseries, SteamTable.load(settings.config_path))
+    goods = load_defaults(settings.config_path)
     metrics = CollectorRegistry()
     return House(
         settings=settings,
@@ -312,10 +315,11 @@ def _house(
             methods={name: file.method for name, file in methods.items()},
             own_value_problem=problem_of,
             limits=_limit_units(policies),
+            goods=frozenset(goods.goods),
         ),
         factors=factors,
         access=Access(TokenRepository(engine), password_hash),
-        reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles),
+        reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles, goods),
         pipeline=_pipeline(settings, engine, timeseries, repository, factors, policies, signer, derived),
         roots=DailyRoots(engine, signer),
         verifier=Verifier(engine, timeseries, signer, derived),
@@ -351,6 +355,7 @@ def _pipeline(
         registry=repository.snapshot,
         changed_rules=ChangedRules(engine, timeseries, usage, factors),
         usage=usage,
+        checks=ChecksStage(engine, timeseries),
         entries=EntriesStage(engine, activities, factors),
         statements=StatementsStage(engine, policies, signer, settings.settle_s),
         settle_s=settings.settle_s,

@@ -1,7 +1,7 @@
 """Product footprints as they are served, published and exchanged: live from the ledger, or a published version.
 
-What stays true: a published footprint never changes; the same figures again publish nothing, other figures make the next
-version, which names those before it. Grams are allocated in `gateway.carbon.footprint`; here they only get their form.
+What stays true: a published footprint never changes; the same figures again publish nothing, other figures make the
+next version, which names those before it. Grams are allocated in `gateway.carbon.footprint`; this gives them a form.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
-from gateway.accounts.documents import Bilingual, kilo
+from gateway.accounts.documents import Bilingual, instant, kilo
 from gateway.accounts.output import outputs_of
 from gateway.accounts.periods import Period
 from gateway.carbon.allocation import NotAllocable, kilograms_per_unit
@@ -25,6 +25,8 @@ from gateway.carbon.factors import FactorBook
 from gateway.carbon.footprint import Boundary, Contribution, Footprint, footprint_of
 from gateway.carbon.model import Factor
 from gateway.registry.model import Enterprise, Product
+from gateway.store.canonical_json import canonical, sha256_of
+from gateway.store.footprints_repository import StoredFootprint
 from gateway.store.ledger_repository import LedgerRepository
 
 SERIES = "grid.footprint"
@@ -86,6 +88,15 @@ class FootprintDocument(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[Bilingual, ...]
     cbam: EmbeddedDocument | None
     last_seq: int  # newest entry of the chain that it contains
+
+
+class SignedFootprint(msgspec.Struct, frozen=True, kw_only=True):
+    """A published version with what proves it: a JWS over `body`, whose payload is left out."""
+
+    footprint: FootprintDocument
+    body: str  # canonical JSON, byte for byte what is signed
+    signature: str
+    versions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,3 +223,41 @@ def _embedded_document(own: Embedded) -> EmbeddedDocument:
 def _rounded(value: Fraction) -> float:
     """Nine significant digits: a display value of an exact quotient."""
     return float(f"{float(value):.9g}")
+
+
+def published(document: FootprintDocument, stored: Sequence[StoredFootprint], now_ms: int) -> FootprintDocument | None:
+    """The next version of a live footprint; None if the newest published one says the same."""
+    if stored and _content(footprint_from(stored[-1].body)) == _content(document):
+        return None
+    version = len(stored) + 1
+    named = f"{document.enterprise}/{document.product}/{document.period}/{document.boundary}/{version}"
+    return msgspec.structs.replace(
+        document,
+        version=version,
+        id=str(uuid.uuid5(NAMESPACE, f"{named}/{sha256_of(canonical(msgspec.to_builtins(document)))}")),
+        preceding=tuple(one.id for one in reversed(stored)),
+        published_at=instant(now_ms),
+    )
+
+
+def signed_footprint(stored: Sequence[StoredFootprint], version: int | None) -> SignedFootprint | None:
+    """One of the published versions, the newest unless one is named."""
+    wanted = next((one for one in reversed(stored) if version in (None, one.version)), None)
+    if wanted is None:
+        return None
+    return SignedFootprint(
+        footprint=footprint_from(wanted.body),
+        body=wanted.body,
+        signature=wanted.signature,
+        versions=tuple(one.version for one in stored),
+    )
+
+
+def footprint_from(body: str) -> FootprintDocument:
+    """A published footprint as it was kept."""
+    return msgspec.json.decode(body, type=FootprintDocument)
+
+
+def _content(document: FootprintDocument) -> FootprintDocument:
+    """What another version must differ in: not its own names, nor how far the chain has grown elsewhere."""
+    return msgspec.structs.replace(document, version=0, id="", preceding=(), published_at=None, last_seq=0)

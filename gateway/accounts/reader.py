@@ -26,8 +26,10 @@ from gateway.accounts.documents import (
     statement_document,
 )
 from gateway.accounts.explaining import Archive, explanation_of
+from gateway.accounts.footprints import FootprintDocument, FootprintSource, SignedFootprint, signed_footprint
 from gateway.accounts.load import LoadDocument, load_of
 from gateway.accounts.output import outputs_of
+from gateway.accounts.pact import product_footprint
 from gateway.accounts.parks import (
     IntensityDocument,
     ParkAccounts,
@@ -43,10 +45,13 @@ from gateway.accounts.rating_documents import Colour, RatingDocument, with_trend
 from gateway.accounts.series import ReadingsDocument, UsageDocument, readings_of, usage_of
 from gateway.accounts.stored import ChangeDocument, EntryFilter
 from gateway.carbon.calendar import local_day
+from gateway.carbon.cbam import NO_DEFAULTS, Defaults
 from gateway.carbon.factors import FactorBook
+from gateway.carbon.footprint import Boundary
 from gateway.carbon.statement import statement_of
-from gateway.registry.model import Enterprise, Park, Point, Registry
+from gateway.registry.model import Enterprise, Park, Point, Product, Registry
 from gateway.store.findings_repository import FindingsRepository
+from gateway.store.footprints_repository import FootprintsRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.timeseries import TimeSeriesStore
 
@@ -63,12 +68,14 @@ class AccountReader:
         registry: Callable[[], Registry],
         factors: FactorBook,
         profiles: Mapping[str, MeterProfile],
+        goods: Defaults = NO_DEFAULTS,
     ) -> None:
         self._engine = engine
         self._timeseries = timeseries
         self._registry = registry
         self._factors = factors
         self._profiles = profiles
+        self._footprints = FootprintSource(engine, factors, goods)
 
     # --- one enterprise ---------------------------------------------------------------------------------------------
 
@@ -181,6 +188,33 @@ class AccountReader:
     def growth(self, earlier: date, later: date) -> Growth | None:
         """That a later root holds all that an earlier one held; None if there are no two such roots."""
         return growth_of(self._engine, earlier, later)
+
+    # --- products ---------------------------------------------------------------------------------------------------
+
+    def footprint(
+        self, enterprise: Enterprise, product: Product, period: Period, boundary: Boundary, now_ms: int
+    ) -> FootprintDocument:
+        """A product's footprint as the ledger has it now; raises NotAllocable."""
+        today = local_day(now_ms, self._zone(enterprise.id))
+        return self._footprints.live(enterprise, product, period, boundary, today)
+
+    def published_footprint(
+        self, enterprise: Enterprise, product: Product, period: Period, boundary: Boundary, version: int | None = None
+    ) -> SignedFootprint | None:
+        """A published version, the newest unless one is named; None if there is none."""
+        return signed_footprint(
+            FootprintsRepository(self._engine).versions(enterprise.id, product.id, period.text, boundary), version
+        )
+
+    def exchanged_footprint(
+        self, enterprise: Enterprise, product: Product, period: Period, boundary: Boundary
+    ) -> dict[str, Any] | None:
+        """The newest published version as PACT exchanges it; None if there is none; raises CannotExchange."""
+        newest = self.published_footprint(enterprise, product, period, boundary)
+        if newest is None:
+            return None
+        zone = self._zone(enterprise.id)
+        return product_footprint(newest.footprint, enterprise, product, period, zone, self._factors)
 
     # --- many enterprises -------------------------------------------------------------------------------------------
 

@@ -46,6 +46,17 @@ class VersionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int | None = None  # of a month; default: the newest
 
 
+class FootprintQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    period: str  # 2026-10, 2026-Q4, 2026 …
+    boundary: Literal["cradle_to_gate", "cradle_to_grave"] = "cradle_to_gate"
+
+
+class PublishedFootprintQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    period: str
+    boundary: Literal["cradle_to_gate", "cradle_to_grave"] = "cradle_to_gate"
+    version: int | None = None  # default: the newest
+
+
 class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int | None = None
     cursor: str | None = None

@@ -60,6 +60,9 @@ class Defaults:
         return {good.id: (good, file) for file in self.files for good in file.goods}
 
 
+NO_DEFAULTS = Defaults(())
+
+
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """Specific embedded emission of a good, kgCO2e per tonne, and what stands beside it."""

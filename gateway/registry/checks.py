@@ -24,11 +24,12 @@ from gateway.registry.account_checks import (
 from gateway.registry.credit_code import problem_of
 from gateway.registry.derived_checks import balance_problems, derived_points, derived_problems
 from gateway.registry.feeds import feed_of
-from gateway.registry.file_shape import DeviceShape, FeedShape, ProductShape, ReplacementShape, SourceShape
+from gateway.registry.file_shape import DeviceShape, FeedShape, ReplacementShape, SourceShape
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.model import DERIVED, Point
 from gateway.registry.place import Place
 from gateway.registry.points import points_of
+from gateway.registry.product_checks import limits_fit_products, products_can_share
 
 # Ids become parts of MQTT topics and of names such as device.point: no "/", "+", "#", "." or space, no leading "-".
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
@@ -222,38 +223,6 @@ def units_are_short(enterprise: Place, world: World) -> Problems:
         unit = place.text("unit")
         if unit is not None and not 1 <= len(unit) <= MAX_UNIT:
             yield place.at("unit").problem(f"must have 1 to {MAX_UNIT} characters")
-
-
-def limits_fit_products(enterprise: Place, world: World) -> Problems:
-    limits = world.knowledge.limits
-    for place in enterprise.items("products"):
-        product = place.value(ProductShape)
-        for index, limit in enumerate(product.limits if product else ()):
-            at = place.at("limits", index)
-            if limit not in limits:
-                yield at.problem(f"{limit} is no limit in config/benchmarks; each row there has an id")
-            elif product is not None and limits[limit].partition("/")[2] != product.unit:
-                yield at.problem(f"{limit} is given in {limits[limit]}, but this product is counted in {product.unit}")
-
-
-def products_can_share(enterprise: Place, world: World) -> Problems:
-    """What an allocation needs of the products, and what products and sources say of each other."""
-    places = [(place, product) for place in enterprise.items("products") if (product := place.value(ProductShape))]
-    for place, product in places:
-        for key in ("mass_kg", "value_cny", "share"):
-            value = getattr(product, key)
-            if value is not None and value <= 0:
-                yield place.at(key).problem("must be above 0")
-        if product.cbam_good is not None and product.cbam_good not in world.knowledge.goods:
-            yield place.at("cbam_good").problem(f"{product.cbam_good} is no row of config/cbam")
-    known = {product.id for _, product in places}
-    for place in enterprise.items("sources"):
-        source = place.value(SourceShape)
-        for index, product_id in enumerate(source.products if source else ()):
-            if product_id not in known:
-                yield place.at("products", index).problem(f"unknown product {product_id}")
-    if enterprise.text("allocation") == "shares" and sum(own.share or 0 for _, own in places) != 1:
-        yield enterprise.at("allocation").problem("shares: give every product a share; together they must be 1")
 
 
 def replacements_are_exact(enterprise: Place, world: World) -> Problems:

@@ -106,6 +106,7 @@ def _product(product: Product) -> dict[str, Any]:
         value_cny=_number(product.value_cny),
         share=_number(product.share),
         cbam_good=product.cbam_good,
+        fossil_carbon_kg=_number(product.fossil_carbon_kg),
     )
 
 

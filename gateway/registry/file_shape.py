@@ -151,6 +151,7 @@ class ProductShape:
     value_cny: Decimal | None = None
     share: Decimal | None = None
     cbam_good: str | None = None
+    fossil_carbon_kg: Decimal | None = None
 
 
 @dataclass(frozen=True)

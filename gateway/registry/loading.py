@@ -132,6 +132,7 @@ def _product(shape: ProductShape) -> Product:
         value_cny=None if shape.value_cny is None else _text(shape.value_cny),
         share=None if shape.share is None else _text(shape.share),
         cbam_good=shape.cbam_good,
+        fossil_carbon_kg=None if shape.fossil_carbon_kg is None else _text(shape.fossil_carbon_kg),
     )
 
 

@@ -187,6 +187,7 @@ class Product:
     value_cny: str | None = None  # of one unit
     share: str | None = None  # stated share of what is allocated; of all products together 1
     cbam_good: str | None = None  # row of config/cbam
+    fossil_carbon_kg: str | None = None  # fossil carbon in one unit of the product itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ import pytest
 
 from collectors.errors import ConfigurationError, Problem
 from gateway.carbon.calendar import check_zone
+from gateway.carbon.own_values import problem_of
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.loading import RegistryFile, read_registry
-from gateway.registry.model import Registry
+from gateway.registry.model import Method, Registry
 
 GOOD = Path(__file__).with_name("good.yaml")
 
@@ -41,6 +42,7 @@ def knowledge() -> Knowledge:
             "electricity.purchased": Kind(("kWh", "MWh")),
             "electricity.green": Kind(("kWh", "MWh")),
             "fuel.natural_gas": Kind(("Nm3", "m3")),
+            "energy_only.natural_gas": Kind(("Nm3", "m3")),
             "material.clay": Kind(("t", "kg"), records_only=True),
         },
         policies={"four-colour-demo"},
@@ -48,6 +50,8 @@ def knowledge() -> Knowledge:
         fuel_sets={"gbt32151-34-2024"},
         factors={"grid.green"},
         zone_problem=check_zone,
+        methods={"city": Method(electricity="provincial", id="city")},
+        own_value_problem=problem_of,
         goods={"2523"},
         limits={"by-area": "kgce/m2", "by-mass": "kgce/t"},
     )

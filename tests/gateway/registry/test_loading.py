@@ -73,6 +73,29 @@ def test_agents_have_their_keys_and_until_when_they_are_good(read: Read, good: s
     assert not read(good).enterprises[0].require_signed_batches
 
 
+def test_a_method_is_a_name_or_written_out_and_read_back_the_same(
+    read: Read, knowledge: Knowledge, good: str
+) -> None:
+    written = "{electricity: provincial, fuel_set: gbt32151-34-2024, gwp: ar6}"
+    named = read(good.replace(written, "city")).enterprises[0]
+    assert named.method == Method(electricity="provincial", id="city")
+    longer = read(good.replace(written, "{booked: location, compliance: [direct], gwp: ar6}")).enterprises[0]
+    assert (longer.method.booked, longer.method.compliance, longer.method.id) == ("location", ("direct",), "")
+    for plant, method in ((named, "method: city"), (longer, "booked: location")):
+        parks = {park.id: park for park in read(good).parks}
+        text = dump_registry(Registry(1, parks, {plant.id: plant}), knowledge)
+        assert method in text
+        assert read(text).enterprises[0] == plant
+
+
+def test_own_values_have_their_days_and_document(read: Read, good: str) -> None:
+    plant = read(good).enterprises[0]
+    assert plant.sources[2].own_values == (
+        DatedValue("heat_value", "389.31", "GJ/1e4Nm3", "2025-01-01", "2025-07-01", "LAB-1"),
+    )
+    assert plant.sources[3].own_values[0].quantity == "footprint"
+
+
 def test_empty_file_says_nothing(read: Read) -> None:
     assert read("") == RegistryFile()
 
@@ -164,6 +187,33 @@ FAULTS = [
         "valid_to: 2026-01-01",
         "enterprises[0].sources[1].evidence[0].valid_to",
         "after valid_from",
+    ),
+    ("value: 389.31", "value: 0.38931", "enterprises[0].sources[2].analyses[0]", "outside of 20 to 500"),
+    ("unit: GJ/1e4Nm3", "unit: kWh", "enterprises[0].sources[2].analyses[0]", "is no unit of a heat_value"),
+    ("quantity: heat_value", "quantity: colour", "enterprises[0].sources[2].analyses[0]", "known are heat_value"),
+    ("quantity: heat_value", "quantity: enthalpy", "enterprises[0].sources[2].analyses[0]", "takes no enthalpy"),
+    ("document: LAB-1", "document: ''", "enterprises[0].sources[2].analyses[0].document", "must name"),
+    ("valid_to: 2025-07-01", "valid_to: 2025-01-01", "enterprises[0].sources[2].analyses[0].valid_to", "exclusive"),
+    (
+        "document: LAB-1}]",
+        "document: LAB-1}, {quantity: heat_value, value: 390, unit: GJ/1e4Nm3, valid_from: 2025-06-30, "
+        "valid_to: 2026-01-01, document: LAB-2}]",
+        "enterprises[0].sources[2].analyses[1]",
+        "overlaps another heat_value",
+    ),
+    ("value: 0.045, unit: tCO2e/t", "value: 1, unit: kgCO2e/kWh", "enterprises[0].sources[3].footprints[0]", "does not"),
+    ("value: 0.045, unit: tCO2e/t", "value: 0, unit: tCO2e/t", "enterprises[0].sources[3].footprints[0]", "above 0"),
+    (
+        "activity: fuel.natural_gas",
+        "activity: energy_only.natural_gas",
+        "enterprises[0].sources[2].activity",
+        "counts no emission",
+    ),
+    (
+        "{electricity: provincial, fuel_set: gbt32151-34-2024, gwp: ar6}",
+        "nowhere",
+        "enterprises[0].method",
+        "known are city",
     ),
     ("{id: tile, unit: m2,", "{id: tile, unit: '',", "enterprises[0].products[0].unit", "1 to 16"),
     ("mass_kg: 22.5", "mass_kg: 0", "enterprises[0].products[0].mass_kg", "above 0"),

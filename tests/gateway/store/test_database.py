@@ -121,7 +121,7 @@ def test_sqlite_replace_cannot_overwrite_what_only_grows(tmp_path: Path) -> None
 @pytest.mark.real("postgresql")
 def test_postgresql_cannot_truncate_what_only_grows(postgresql: str) -> None:
     engine = open_database(postgresql)
-    for table in ("ledger_entries", "changes", "ledger_roots", "ledger_spans", "finding_decisions"):
+    for table in ("ledger_entries", "changes", "ledger_roots", "ledger_spans", "finding_decisions", "footprints"):
         with pytest.raises(StoreRefused, match=f"{table} only grows"), writing(engine) as connection:
             connection.execute(text(f"TRUNCATE {table}"))
     engine.dispose()

@@ -46,7 +46,5 @@ def _sqlite() -> list[str]:
 
 def _postgresql() -> list[str]:
     """The function is that of 0002."""
-    return [
-        "CREATE TRIGGER footprints_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON footprints "
-        "FOR EACH STATEMENT EXECUTE FUNCTION only_grows()"
-    ]
+    event = "BEFORE UPDATE OR DELETE OR TRUNCATE ON footprints"
+    return [f"CREATE TRIGGER footprints_only_grows {event} FOR EACH STATEMENT EXECUTE FUNCTION only_grows()"]
