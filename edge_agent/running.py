@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -26,10 +27,12 @@ from edge_agent.config_state import ConfigFile
 from edge_agent.connection import Connection
 from edge_agent.health import last_said_ms, last_will, write_status
 from edge_agent.publisher import MqttPublisher
-from edge_agent.reconfiguration import Load, Reconfiguration, settings_at_start
 from edge_agent.settings import EdgeSettings
 from edge_agent.signing import seal_of, trusted_keys_of
 from edge_agent.workers import Workers, agent_devices, grouping_of
+
+if TYPE_CHECKING:
+    from edge_agent.reconfiguration import Load, Reconfiguration
 
 STOP_S = 2.0
 BUSY_LOOK_S = 0.1  # while a configuration from afar is under way
@@ -60,6 +63,8 @@ def _from_afar(
     keys = trusted_keys_of(settings)
     if not keys:
         return None, settings
+    from edge_agent.reconfiguration import Reconfiguration, settings_at_start  # needs cryptography, and memory for it
+
     file = ConfigFile(settings.config_state_path)
     state, in_force = settings_at_start(file, load, clock.now_ms())
     return Reconfiguration(file, state, in_force, load, keys, wake), in_force

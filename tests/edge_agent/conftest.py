@@ -179,7 +179,7 @@ def gateway() -> Iterator[Callable[[str], FakeGateway]]:
 def until() -> Callable[..., None]:
     """A function that polls a condition and fails when it does not come true in time."""
 
-    def wait(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
+    def wait(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         deadline_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline_s, "did not come true in time"

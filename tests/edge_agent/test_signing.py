@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,11 @@ def test_agent_without_a_key_sends_plain(configure: Configure) -> None:
     settings = load_settings(configure())
     assert seal_of(settings) is unsealed
     assert trusted_keys_of(settings) == {}
+
+
+def test_agent_without_keys_loads_no_cryptography() -> None:
+    script = "import sys; import edge_agent.cli, edge_agent.running; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
 
 
 def test_agent_with_a_key_signs_for_itself(configure: Configure, tmp_path: Path) -> None:
