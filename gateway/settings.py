@@ -77,6 +77,18 @@ class Settings:
     close_day: int = _setting(
         5, "TANMAI_CLOSE_DAY", "day of the next month on which a month closes by itself; 0 = only by `tanmai close`"
     )
+    quota_readings_per_s: float = _setting(
+        0.0, "TANMAI_QUOTA_READINGS_PER_S", "readings a second that an agent or device may send; 0 = no limit"
+    )
+    quota_bytes_per_s: float = _setting(
+        0.0, "TANMAI_QUOTA_BYTES_PER_S", "bytes a second that an agent or device may send; 0 = no limit"
+    )
+    enterprise_readings_per_s: float = _setting(
+        0.0, "TANMAI_ENTERPRISE_READINGS_PER_S", "readings a second of all senders of an enterprise; 0 = no limit"
+    )
+    enterprise_bytes_per_s: float = _setting(
+        0.0, "TANMAI_ENTERPRISE_BYTES_PER_S", "bytes a second of all senders of an enterprise; 0 = no limit"
+    )
     set_aside_days: int = _setting(
         365, "TANMAI_SET_ASIDE_DAYS", "days after which what could not be stored is dropped; 0 = by room only"
     )
@@ -189,6 +201,9 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
         wrong.append(("TANMAI_SETTLE_S", "must not be negative"))
     if not 0 <= settings.close_day <= 28:
         wrong.append(("TANMAI_CLOSE_DAY", "must be 0 to 28"))
+    for field in dataclasses.fields(settings):
+        if field.name.endswith("_per_s") and getattr(settings, field.name) < 0:
+            wrong.append((field.metadata["variable"], "must not be negative; 0 = no limit"))
     if settings.set_aside_days < 0:
         wrong.append(("TANMAI_SET_ASIDE_DAYS", "must not be negative; 0 = no limit"))
     if settings.log_level not in ("debug", "info", "warning", "error"):

@@ -48,10 +48,12 @@ from gateway.ingest.http_intake import http_intake
 from gateway.ingest.intake import Intake
 from gateway.ingest.mqtt_listener import MqttListener
 from gateway.ingest.portion import Portion
+from gateway.ingest.quotas import Quota, Quotas
 from gateway.ingest.stats import IngestStats
 from gateway.knowledge_files import load_knowledge
 from gateway.operations import OPERATIONS
 from gateway.parts import HealthCheck, Operation, Parts
+from gateway.quota_findings import tell_over_quota
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.model import Registry
 from gateway.registry.repository import RegistryRepository
@@ -326,7 +328,17 @@ def _house(
         signer=signer,
         set_aside=SetAsideRepository(engine),
         evidence=EvidenceStore(engine, settings.data_path / "evidence"),
-        intake=Intake(timeseries, repository.snapshot, BatchesRepository(engine), AgentStatusRepository(engine)),
+        intake=Intake(
+            timeseries,
+            repository.snapshot,
+            BatchesRepository(engine),
+            AgentStatusRepository(engine),
+            quotas=Quotas(
+                Quota(settings.enterprise_readings_per_s, settings.enterprise_bytes_per_s),
+                Quota(settings.quota_readings_per_s, settings.quota_bytes_per_s),
+                tell_over_quota(engine, lambda enterprise: enterprise in repository.snapshot().enterprises),
+            ),
+        ),
         ingest_stats=IngestStats(metrics),
         metrics=metrics,
     )

@@ -10,12 +10,14 @@ body; with NDJSON the header has one signature per line, separated by commas.
 What stays true: the sender's identity comes from the token (role device, subject `enterprise/agent`). Errors are
 `application/problem+json` (RFC 9457).
 Limits: MAX_BODY_BYTES as sent and MAX_DECODED_BYTES after decompression (413), MAX_LINES batches (413), `in_flight`
-requests at once (429 + Retry-After). While a store is away: 503 + Retry-After, and nothing is receipted.
+requests at once and the sender's quota (429 + Retry-After). While a store is away: 503 + Retry-After, and nothing is
+receipted.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 import zlib
 from collections.abc import Callable
@@ -97,16 +99,31 @@ def _take(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: i
         Arrival(claimed_enterprise, claimed_agent, line, credential=credential)
         for line in _sealed(_lines(_decoded_body()))
     ]
+    _refuse_over_quota(intake, stats, sender, now_ms)
     try:
         with stats.commit_seconds.time():
             receipts = accept_batches(arrivals, intake, now_ms)
     except StoreUnavailable as error:
         stats.store_waits.inc()
         raise _Problem(503, "store-unavailable", "keep the readings and send them again", RETRY_AFTER_S) from error
+    if intake.quotas.are_set:
+        brought = sum(receipt.accepted + receipt.set_aside for receipt in receipts)
+        size = sum(len(arrival.payload) for arrival in arrivals)
+        intake.quotas.charge(enterprise, agent, brought, size, clock.monotonic_s())
     stats.took("http", len(arrivals))
     stats.answered(receipts)
     answer = {"receipts": [stamped(receipt, now_ms) for receipt in receipts]}
     return Response(msgspec.json.encode(answer), content_type="application/json")
+
+
+def _refuse_over_quota(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: int) -> None:
+    if not intake.quotas.are_set:
+        return
+    wait_s = intake.quotas.wait_s(*sender, clock.monotonic_s())
+    if wait_s > 0:
+        stats.held_off.labels("http").inc()
+        intake.quotas.exceeded(*sender, now_ms)
+        raise _Problem(429, "over-quota", "more than the quota of this sender or its enterprise", math.ceil(wait_s))
 
 
 def _sender() -> tuple[str, str]:

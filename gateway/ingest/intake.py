@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from gateway.ingest.directory import Directories, Directory
+from gateway.ingest.quotas import Quota, Quotas
 from gateway.ingest.signatures import Signed
 from gateway.registry.model import Registry
 from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow, StatusRow
@@ -69,6 +70,7 @@ class Intake:
     statuses: AgentStatuses
     limits: IngestLimits = field(default_factory=IngestLimits)
     directories: Directories = field(default_factory=Directories)
+    quotas: Quotas = field(default_factory=lambda: Quotas(Quota(), Quota()))
 
     def directory(self) -> Directory:
         return self.directories.of(self.registry())

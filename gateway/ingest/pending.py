@@ -1,8 +1,8 @@
 """Messages that are read and not yet committed: bounded, committed in groups, kept while a store is away.
 
 What stays true: a message leaves `Pending` only with its commit, or with the connection it came by (the broker sends an
-unacknowledged message again). While a store is unavailable nothing leaves; the pause between two tries doubles from
-FIRST_PAUSE_S to LONGEST_PAUSE_S.
+unacknowledged message again), or because its sender is over its quota (docs/decisions/0016-over-quota-is-held-off.md).
+While a store is unavailable nothing leaves; the pause between two tries doubles from FIRST_PAUSE_S to LONGEST_PAUSE_S.
 Limits: MAX_MESSAGES and MAX_BYTES; `full` says when to stop reading.
 """
 
@@ -18,6 +18,7 @@ from gateway.ingest.accept import accept_batches
 from gateway.ingest.intake import Arrival, Intake
 from gateway.ingest.stats import IngestStats
 from gateway.ingest.status import keep_statuses
+from gateway.store.ingest_rows import SetAsideRow
 
 MAX_MESSAGES = 2_000
 MAX_BYTES = 16 * 1024 * 1024
@@ -79,16 +80,19 @@ class Pending:
     def commit(self, now_ms: int, monotonic_s: float) -> list[Committed]:
         """Commit everything; [] if a store is unavailable, then everything stays."""
         self._show()
-        readings = [message for message in self._messages if message.kind != "status"]
+        readings, held_off = self._parted([one for one in self._messages if one.kind != "status"], now_ms, monotonic_s)
         statuses = [message for message in self._messages if message.kind == "status"]
         try:
             with self._stats.commit_seconds.time():
                 receipts = accept_batches([message.arrival for message in readings], self._intake, now_ms)
                 kept = keep_statuses([message.arrival for message in statuses], self._intake, now_ms)
+                self._keep_aside([message.arrival for message in held_off if message.kind == "telemetry"], now_ms)
         except StoreUnavailable as error:
             self._put_off(error, monotonic_s)
             return []
         self._pause_s = self._next_try_s = 0.0
+        self._charge(readings, receipts, monotonic_s)
+        self._stats.held_off.labels("mqtt").inc(len(held_off))
         self._stats.answered(receipts)
         self._stats.kept_statuses(*kept)
         self.clear()
@@ -96,7 +100,41 @@ class Pending:
             Committed(message, receipt if message.kind == "readings" else None)
             for message, receipt in zip(readings, receipts, strict=True)
         ]
-        return answered + [Committed(message, None) for message in statuses]
+        return answered + [Committed(message, None) for message in (*held_off, *statuses)]
+
+    def _parted(self, readings: list[Message], now_ms: int, monotonic_s: float) -> tuple[list[Message], list[Message]]:
+        """Messages that pass, and those over a quota: a batch without receipt comes again, later and later."""
+        quotas = self._intake.quotas
+        if not quotas.are_set:
+            return readings, []
+        passing: list[Message] = []
+        held_off: list[Message] = []
+        for message in readings:
+            sender = message.arrival.enterprise, message.arrival.sender
+            if quotas.wait_s(*sender, monotonic_s) == 0:
+                passing.append(message)
+            else:
+                held_off.append(message)
+                quotas.exceeded(*sender, now_ms)
+        return passing, held_off
+
+    def _keep_aside(self, telemetry: list[Arrival], now_ms: int) -> None:
+        """A device of simple telemetry waits for no receipt and would not send again."""
+        detail = "more than the sender's quota: `tanmai ingest set-aside replay --reason over_quota` takes it in"
+        rows = [
+            SetAsideRow(now_ms, one.enterprise, one.sender, "", "over_quota", detail, 1, one.payload)
+            for one in telemetry
+        ]
+        if rows:
+            self._intake.batches.record([], rows)
+
+    def _charge(self, readings: list[Message], receipts: list[Receipt], monotonic_s: float) -> None:
+        if not self._intake.quotas.are_set:
+            return
+        for message, receipt in zip(readings, receipts, strict=True):
+            arrival, brought = message.arrival, receipt.accepted + receipt.set_aside
+            size = len(arrival.payload)
+            self._intake.quotas.charge(arrival.enterprise, arrival.sender, brought, size, monotonic_s)
 
     def _put_off(self, error: StoreUnavailable, monotonic_s: float) -> None:
         self._pause_s = min(max(FIRST_PAUSE_S, self._pause_s * 2), LONGEST_PAUSE_S)

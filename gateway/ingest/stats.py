@@ -41,6 +41,12 @@ class IngestStats:
             "Receipts that could not be sent; the batch comes again.",
             registry=registry,
         )
+        self.held_off = Counter(
+            "tanmai_ingest_over_quota",
+            "Messages held off because of a quota, by the way they came.",
+            ["via"],
+            registry=registry,
+        )
         self.connections = Counter(
             "tanmai_ingest_mqtt_connections", "Connections to the MQTT broker that came to stand.", registry=registry
         )

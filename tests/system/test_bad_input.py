@@ -297,6 +297,6 @@ def test_the_command_lists_what_was_set_aside_and_shows_its_bytes(park: Gateway)
 
 def test_every_reason_is_met_here_or_cannot_be_met_from_outside() -> None:
     met = {case.reason for case in CASES.values()} | {"conflict", "other_enterprise", ""}
-    elsewhere = {"bad_name", "unknown_enterprise", "unknown_agent", "store_refused", "failed"}
+    elsewhere = {"bad_name", "unknown_enterprise", "unknown_agent", "store_refused", "failed", "over_quota"}
     elsewhere |= {"unsigned", "unknown_key", "expired_key", "bad_signature"}
     assert met - {""} | elsewhere == set(REASONS)
