@@ -1,6 +1,6 @@
 """Activity records from business systems, checked against the registry before any of them is kept.
 
-A record: {"id", "source" | "product" | "economic", "from" and "to" (exclusive) or "date", "amount", "unit", "note"?,
+A record: {"id", "source" | "product" | "economic" | "bill" | "reading", "from" and "to" (exclusive) or "date", "amount", "unit", "note"?,
 "supersedes"?, "parallel"?, "evidence"?, "evidence_sha256"?}. All errors of all records are found in one pass, each with
 the record's index, its id where it has one, and what would mend it. What needs those already stored is
 `gateway.accounts.record_keeping`'s business.
@@ -19,9 +19,10 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
+from collectors.quantities import QUANTITIES
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.units import read_unit
-from gateway.registry.model import Enterprise
+from gateway.registry.model import DERIVED, Enterprise
 from gateway.store.evidence_store import HASH
 from gateway.store.records_repository import ActivityRecord, RecordKind
 
@@ -32,7 +33,8 @@ MAX_NOTE = 500
 ECONOMIC_UNIT = "10k_cny"  # 万元
 ECONOMIC_FIGURES = ("output_value", "added_value")
 
-KINDS: tuple[RecordKind, ...] = ("source", "product", "economic")
+KINDS: tuple[RecordKind, ...] = ("source", "product", "economic", "bill", "reading")
+MAX_SUBJECT = 64  # characters, as in the table of the store
 COLUMNS = (
     *("id", *KINDS, "from", "to", "date", "amount", "unit", "note"),
     *("supersedes", "parallel", "evidence", "evidence_sha256"),
@@ -229,7 +231,9 @@ def _evidence(record: Mapping[str, Any]) -> str:
     for name, text in (("evidence", value), ("evidence_sha256", stated)):
         if not isinstance(text, str) or (text and not HASH.fullmatch(text)):
             if name == "evidence":
-                raise _Wrong(name, "no file of this name came along: send it too, or write its SHA-256 in 64 hex digits")
+                raise _Wrong(
+                    name, "no file of this name came along: send it too, or write its SHA-256 in 64 hex digits"
+                )
             raise _Wrong(name, "must be the file's SHA-256 in 64 hex digits")
     if value and stated and value != stated:
         raise _Wrong("evidence_sha256", f"the file's SHA-256 is {value}: it was changed, or is another file")
@@ -272,6 +276,8 @@ def units_of(enterprise: Enterprise, kind: str, subject: str) -> tuple[str, ...]
                 kind, f"{subject[:64]!r} is no product of the registry; known are {', '.join(units) or 'none'}"
             )
         return (units[subject],)
+    if kind in ("bill", "reading"):
+        return _units_of_point(enterprise, kind, subject)
     source = enterprise.source(subject)
     by_records = [own.id for own in enterprise.sources if own.records]
     if source is None:
@@ -284,3 +290,17 @@ def units_of(enterprise: Enterprise, kind: str, subject: str) -> tuple[str, ...]
     known = ACTIVITIES[source.activity].units
     own = read_unit(source.unit if source.unit in known else known[0])
     return tuple(unit for unit in known if read_unit(unit).dimensions == own.dimensions)
+
+
+def _units_of_point(enterprise: Enterprise, kind: str, subject: str) -> tuple[str, ...]:
+    """A bill is about what went through a point, a hand reading about what its counter shows."""
+    points = {f"{point.device}.{point.id}": point for point in enterprise.every_point()}
+    if kind == "reading":
+        points = {name: own for name, own in points.items() if own.device != DERIVED}
+    point = points.get(subject)
+    if point is None or len(subject) > MAX_SUBJECT:
+        raise _Wrong(kind, f"{subject[:64]!r} is no point of the registry; known are {', '.join(points) or 'none'}")
+    quantity = QUANTITIES[point.quantity]
+    if quantity.usage_unit is None or (kind == "reading" and quantity.kind != "counter"):
+        raise _Wrong(kind, f"{subject} is no counter" if kind == "reading" else f"{subject} cannot be billed")
+    return (quantity.unit if kind == "reading" else quantity.usage_unit,)

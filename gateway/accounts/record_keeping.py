@@ -42,7 +42,8 @@ def keep_records(engine: Engine, records: Sequence[Checked], now_ms: int) -> lis
     """Store records and mark the days they bear on, in one transaction: all of them or, on a conflict, none.
 
     A record of a source marks its days under the source. Output and economic figures change no entry but ratings; they
-    mark one day of each month they cover under the empty source, so that the month is rated again.
+    mark one day of each month they cover under the empty source, so that the month is rated again. Bills and hand
+    readings change nothing at all; their mark lets them be compared with what was metered.
     """
     with writing(engine) as connection:
         take_turns(connection, activity_records)

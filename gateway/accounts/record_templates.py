@@ -25,6 +25,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "source": ("排放源编号", "emission source of the registry"),
     "product": ("产品编号", "product of the registry"),
     "economic": ("output_value 产值,added_value 增加值", "output_value or added_value"),
+    "bill": ("账单对应的计量点(设备.点)", "device.point that a bill is about: compared, never booked"),
+    "reading": ("人工抄表的计数器(设备.点)", "device.point of a counter read by hand: compared, never booked"),
     "from": ("起始日(含)", "first day"),
     "to": ("截止日(不含)", "first day that is no longer covered"),
     "date": ("单日,代替 from 与 to", "one day, in place of from and to"),

@@ -36,9 +36,10 @@ from gateway.store.dirty_days_repository import DirtyDay
 from gateway.store.findings_repository import FindingsRepository, Judged
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import ActivityRecord, RecordsRepository
-from gateway.store.timeseries import TimeSeriesStore, UsageColumns
+from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
 
 CHUNK_POINT_DAYS = 40_000  # of points × days looked at together: a million hours
+LONG_AGO_MS = 0  # before every reading
 FINDING_PREFIXES = ("balance.", "point.", "flatline.", "derived.", "output.", "reconcile.")
 USUAL_DAYS = timedelta(days=92)  # of a product's earlier records that say what energy is usual
 
@@ -71,7 +72,7 @@ class ChecksStage:
         points = [point for enterprise in span.enterprises for point in enterprise.every_point()]
         usage = self.timeseries.usage(sorted(point.point_id for point in points), *span.days.stretch)
         sums = _by_day(usage, span.days)
-        seen = self._seen_before(registry, points, sums, span.days)
+        first_ms = self._first_readings(registry, points, sums, span.days)
         found: list[Finding] = []
         judged: list[Judged] = []
         for enterprise in span.enterprises:
@@ -82,7 +83,11 @@ class ChecksStage:
                     int(span.days.edges_ms[place]),
                     int(span.days.edges_ms[place + 1]),
                     {number: sums[number, place] for number in own if (number, place) in sums},
-                    frozenset(number for number in own if (number, place) not in sums and number in seen),
+                    frozenset(
+                        number
+                        for number in own & first_ms.keys()
+                        if (number, place) not in sums and first_ms[number] < span.days.edges_ms[place]
+                    ),
                 )
                 found += day_findings(day)
             judged += [Judged(enterprise.id, subject, *span.days.stretch) for subject in _subjects(enterprise)]
@@ -92,17 +97,18 @@ class ChecksStage:
             [*judged, *subjects], with_records, now_ms, prefixes=FINDING_PREFIXES
         )
 
-    def _seen_before(
+    def _first_readings(
         self, registry: Registry, points: Sequence[Point], sums: Mapping[tuple[int, int], PointDay], days: Days
-    ) -> frozenset[int]:
-        """Of the points that were silent on a whole day, those that were read before; only they are asked for."""
+    ) -> dict[int, int]:
+        """When the points that were silent on a whole day were first read; no others are asked for."""
         silent = [
             point.point_id
             for point in points
             if point.device != DERIVED and any((point.point_id, place) not in sums for place in range(len(days.days)))
         ]
         known = sorted(rules_of(registry, silent))
-        return frozenset(self.timeseries.before(known, days.stretch[0], 1).point_id.tolist()) if known else frozenset()
+        first = self.timeseries.after(known, LONG_AGO_MS, 1) if known else ReadingColumns.empty()
+        return dict(zip(first.point_id.tolist(), first.at_ms.tolist(), strict=True))
 
     # --- records ----------------------------------------------------------------------------------------------------
 

@@ -16,12 +16,14 @@ def days_fed_by(registry: Registry, point_id: int, start_ms: int, end_ms: int) -
     """(enterprise, source, local day) of every source that a point feeds, for start_ms <= time < end_ms."""
     ref = registry.refs_by_id[point_id]
     enterprise = registry.enterprises[ref.enterprise]
-    fed = sources_fed_by(enterprise, ref.device, ref.point)
+    fed = [source.id for source in sources_fed_by(enterprise, ref.device, ref.point)]
+    if not fed and enterprise.balances:
+        fed = [WHOLE]  # the point may be part of a balance, which is checked with its day
     if not fed:
         return set()
     timezone = registry.park_of(enterprise.id).timezone
     days = days_between(local_day(start_ms, timezone), local_day(end_ms - 1, timezone) + ONE_DAY)
-    return {(enterprise.id, source.id, day) for source in fed for day in days}
+    return {(enterprise.id, source, day) for source in fed for day in days}
 
 
 def sources_fed_by(enterprise: Enterprise, device: str, point: str) -> list[Source]:

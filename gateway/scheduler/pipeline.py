@@ -20,6 +20,7 @@ from collectors.errors import StoreUnavailable, TanmaiError
 from gateway.carbon.calendar import ONE_DAY, days_between
 from gateway.registry.model import Registry
 from gateway.scheduler.changed_rules import ChangedRules
+from gateway.scheduler.checks_stage import ChecksStage
 from gateway.scheduler.days import WHOLE, first_open_day, month_of
 from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
 from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
@@ -53,6 +54,7 @@ class Pipeline:
     changed_rules: ChangedRules
     usage: UsageStage
     entries: EntriesStage
+    checks: ChecksStage
     statements: StatementsStage
     settle_s: float
     lock: threading.Lock = field(default_factory=threading.Lock)  # threads take turns; `alone` is for processes
@@ -142,8 +144,9 @@ class Pipeline:
     def _book_together(
         self, registry: Registry, due: Sequence[DirtyDay], now_ms: int
     ) -> tuple[EntriesDone, StatementsDone]:
-        """Entries, then statements and ratings; the marks are cleared only after both."""
+        """Entries, checks of the days, then statements and ratings; the marks are cleared only after all of them."""
         entries = self.entries.run(registry, [mark for mark in due if mark.source != WHOLE], now_ms)
+        self.checks.run(registry, due, now_ms)
         # An enterprise that is no longer registered keeps its account as it stands.
         months = {(mark.enterprise, month_of(mark.day)) for mark in due if mark.enterprise in registry.enterprises}
         statements = self.statements.run(registry, sorted(months), now_ms)

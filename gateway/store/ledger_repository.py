@@ -156,6 +156,20 @@ class LedgerRepository:
         with reading(self._bind) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
+    def energy_by_day(self, enterprise: str, start_day: date, end_day: date) -> dict[date, int]:
+        """Grams of standard coal of the days that have entries; reversals cancel what they take back."""
+        query = (
+            select(ledger_entries.c.day, func.sum(ledger_entries.c.energy_gce))
+            .where(
+                ledger_entries.c.enterprise == enterprise,
+                ledger_entries.c.day >= start_day.isoformat(),
+                ledger_entries.c.day < end_day.isoformat(),
+            )
+            .group_by(ledger_entries.c.day)
+        )
+        with reading(self._bind) as connection:
+            return {date.fromisoformat(day): int(gce) for day, gce in connection.execute(query)}
+
     def chain(self, enterprise: str, chunk: int = CHUNK) -> Iterator[Entry]:
         """All entries from the first on. Read in chunks, so a long chain needs little memory and holds no lock."""
         after = 0

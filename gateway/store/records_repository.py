@@ -27,7 +27,7 @@ _WITH_HISTORY = select(
     table, select(_newer.c.record_id).where(*_SUPERSEDING).limit(1).scalar_subquery().label("superseded_by")
 )
 
-RecordKind = Literal["source", "product", "economic"]
+RecordKind = Literal["source", "product", "economic", "bill", "reading"]
 Outcome = Literal["stored", "duplicate", "conflict"]
 
 
@@ -38,7 +38,7 @@ class ActivityRecord:
     enterprise: str
     record_id: str  # made by the sender
     kind: RecordKind
-    subject: str  # source id, product id, or output_value | added_value
+    subject: str  # source id, product id, output_value | added_value; of a bill or hand reading device.point
     start_day: date  # inclusive
     end_day: date  # exclusive
     amount_u: int  # millionths of unit
@@ -111,6 +111,24 @@ class RecordsRepository:
         )
         with reading(self._bind) as connection:
             return [_record(row) for row in connection.execute(query)]
+
+    def of_kinds(
+        self, enterprises: Sequence[str], kinds: Sequence[RecordKind], start_day: date, end_day: date
+    ) -> list[ActivityRecord]:
+        """Records that count, of these kinds, that share a day with start_day <= day < end_day."""
+        found: list[ActivityRecord] = []
+        with reading(self._bind) as connection:
+            for first in range(0, len(enterprises), IDS_PER_QUERY):
+                query = select(table).where(
+                    table.c.enterprise.in_(enterprises[first : first + IDS_PER_QUERY]),
+                    table.c.kind.in_(kinds),
+                    table.c.start_day < end_day.isoformat(),
+                    table.c.end_day > start_day.isoformat(),
+                    ~_SUPERSEDED,
+                )
+                ordered = query.order_by(table.c.enterprise, table.c.start_day, table.c.record_id)
+                found += [_record(row) for row in connection.execute(ordered)]
+        return found
 
     def get(self, enterprise: str, record_ids: Sequence[str]) -> dict[str, StoredRecord]:
         """Those of these records that are there, also superseded ones."""
