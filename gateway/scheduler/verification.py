@@ -9,7 +9,8 @@ and said so: they will be booked anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
@@ -19,9 +20,10 @@ from sqlalchemy import Engine
 
 from gateway.accounts.documents import StatementDocument, statement_from
 from gateway.accounts.periods import Period
+from gateway.accounts.rating_documents import rating_from
 from gateway.carbon import ledger
-from gateway.carbon.emission import side_g
 from gateway.carbon.model import Entry
+from gateway.carbon.quick_chain import LINE_COLUMNS, Booked, QuickChecks
 from gateway.carbon.statement import counts
 from gateway.registry.model import COMPLIANCE_GROUPS, GROUPS, Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource
@@ -30,9 +32,12 @@ from gateway.scheduler.days import days_fed_by, month_days
 from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.root_checks import RootChecks
 from gateway.scheduler.series import SeriesSource
+from gateway.scheduler.usage_checks import ComparedUsage, UnbookedDays
 from gateway.scheduler.usage_stage import CLAIM_HOURS, reach_of, recomputed_usage, rules_of
 from gateway.scheduler.windows import windows_of
 from gateway.signing import Signer
+from gateway.store.canonical_json import sha256_of
+from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
 from gateway.store.statements_repository import StatementsRepository, StoredStatement
@@ -47,21 +52,6 @@ class Broken:
     entry: str  # id, or "" where it is no entry
     period: str  # of a statement, or the entry's day
     what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """What the checks of sums and of roots need of an entry."""
-
-    day: date
-    seq: int
-    activity: str
-    scope: int
-    emission_g: int
-    location_g: int
-    market_g: int
-    energy_gce: int
-    hash: str
 
 
 @dataclass(slots=True)
@@ -90,16 +80,16 @@ class Verifier:
         checked = Checked()
         book = LedgerRepository(self.engine)
         span = (period.start, period.end) if period else EVER
-        waiting = self._waiting(registry)
+        waiting = self._waiting(registry) | self._marked()
         notes: list[str] = []
-        roots = RootChecks.of(self.engine, self.signer)
+        roots, quick = RootChecks.of(self.engine, self.signer), QuickChecks()
         # Not only those that have a chain: one that is gone as a whole is missed by what was made of it.
         for name in sorted(
             {*book.enterprises(), *StatementsRepository(self.engine).enterprises(), *roots.enterprises()}
         ):
             if only is not None and name != only:
                 continue
-            broken = self._enterprise(registry, name, span, waiting, roots, checked, notes)
+            broken = self._enterprise(registry, name, span, waiting, roots, quick, checked, notes)
             if broken is not None:
                 return _report(checked, broken, notes)
         checked.roots = len(roots.roots)
@@ -113,15 +103,19 @@ class Verifier:
         span: tuple[date, date],
         waiting: set[tuple[str, str, date]],
         roots: RootChecks,
+        quick: QuickChecks,
         checked: Checked,
         notes: list[str],
     ) -> Broken | None:
         book = LedgerRepository(self.engine)
         checked.chains += 1
-        sums: list[Booked] = []
-        found = ledger.verify_chain(_noted(book.chain(name), checked, sums))
-        if found is not None:
-            return Broken(name, found.entry, "", found.en)
+        sums = quick.booked(book.lines(name, LINE_COLUMNS))
+        if sums is None:  # something does not hold: find out what, and where
+            found = ledger.verify_chain(book.chain(name))
+            if found is not None:
+                return Broken(name, found.entry, "", found.en)
+            return Broken(name, "", "", "its entries are not spelt as they were booked, though they say the same")
+        checked.entries += len(sums)
         fault = roots.chain(name, [one.hash for one in sums])
         if fault is not None:
             return Broken(name, "", fault[0].isoformat(), fault[1])
@@ -137,15 +131,22 @@ class Verifier:
             broken = self._against_readings(registry, enterprise, standing, checked)
             if broken is not None:
                 return broken
-        return self._statements(name, span, sums, checked)
+            days_of: dict[str, set[date]] = {}
+            for one in booked:
+                days_of.setdefault(one.draft.source, set()).add(one.draft.day)
+            fault = UnbookedDays(self.engine, self.timeseries, waiting).first(registry, enterprise, days_of, span)
+            if fault is not None:
+                return Broken(name, "", fault[0].isoformat(), fault[1])
+        return self._statements(name, span, _by_month(sums), checked)
 
     def _against_readings(
         self, registry: Registry, enterprise: Enterprise, standing: list[Entry], checked: Checked
     ) -> Broken | None:
+        """Whether entries, and the stored usage of their days, are what readings and records give now."""
         days_of: dict[str, set[date]] = {}
         for entry in standing:
             days_of.setdefault(entry.draft.source, set()).add(entry.draft.day)
-        measured = partial(recomputed_usage, self.timeseries, registry)
+        measured = ComparedUsage(self.timeseries, partial(recomputed_usage, self.timeseries, registry))
         series = SeriesSource(self.timeseries, partial(self.derived.computed, registry, measured))
         source = ActivitySource(RecordsRepository(self.engine), series)
         now = {(one.source, one.day): one for one in source.of_days(registry, enterprise, days_of)}
@@ -165,32 +166,54 @@ class Verifier:
             else:
                 continue
             return Broken(enterprise.id, entry.id, draft.day.isoformat(), what)
-        return None
+        fault = measured.fault(registry)
+        return None if fault is None else Broken(enterprise.id, "", fault[0].isoformat(), fault[1])
 
-    def _statements(self, name: str, span: tuple[date, date], sums: list[Booked], checked: Checked) -> Broken | None:
+    def _statements(self, name: str, span: tuple[date, date], sums: ByMonth, checked: Checked) -> Broken | None:
         for stored in StatementsRepository(self.engine).of_enterprise(name):
             first, end = month_days(stored.period)
             if end <= span[0] or first >= span[1]:
                 continue
             checked.statements += 1
-            what = self._statement(stored, sums, checked)
+            what = self._statement(stored, sums.get(stored.period, []), checked)
             if what:
                 return Broken(name, "", stored.period, f"version {stored.version}: {what}")
         return None
 
-    def _statement(self, stored: StoredStatement, sums: list[Booked], checked: Checked) -> str:
+    def _statement(self, stored: StoredStatement, booked: Sequence[Booked], checked: Checked) -> str:
         """What is wrong with one version, or nothing."""
         if stored.status == "closed":
             checked.signatures += 1
             if not self.signer.signed("tanmai-statement", stored.body, stored.signature):
                 return "its signature does not belong to its text: it was changed after closing"
         document = statement_from(stored.body)
-        first, end = month_days(stored.period)
-        own = [one for one in sums if first <= one.day < end and one.seq <= document.last_seq]
-        for name, stated_kg, total_g in _sums(document, own):
-            if round(stated_kg * 1000) != total_g:
-                return f"states {name} {stated_kg}, its entries add up to {total_g / 1000}"
+        own = [one for one in booked if one.seq <= document.last_seq]
+        for name, stated, total in (*_sums(document, own), *_lines(document, own)):
+            if stated != total / 1000:
+                return f"states {name} {stated}, its entries add up to {total / 1000}"
+        if (document.enterprise, document.period, document.version) != (
+            stored.enterprise,
+            stored.period,
+            stored.version,
+        ) or sha256_of(stored.body) != stored.hash:
+            return "its text is not the one that was stored for this month and version"
+        return self._rating(stored)
+
+    def _rating(self, stored: StoredStatement) -> str:
+        """Whether the rating beside a version is one of that version, with the colour that its text gives."""
+        rated = StatementsRepository(self.engine).rating(stored.enterprise, stored.period, stored.version)
+        if rated is None:
+            return ""
+        rating = rating_from(rated.body)
+        told = rating.enterprise, rating.period, rating.version, rating.colour
+        if told != (rated.enterprise, rated.period, rated.version, rated.colour):
+            return f"its rating is stored as {rated.colour}, and its text says {' '.join(map(str, told))}"
         return ""
+
+    def _marked(self) -> set[tuple[str, str, date]]:
+        """Days that are marked to be booked anew."""
+        marks = DirtyDaysRepository(self.engine)
+        return {(one.enterprise, one.source, one.day) for one in marks.claim(marks.count(), date.max)}
 
     def _waiting(self, registry: Registry) -> set[tuple[str, str, date]]:
         """Days whose readings have changed since they were booked."""
@@ -204,12 +227,14 @@ class Verifier:
         return days
 
 
-def _booked(entry: Entry) -> Booked:
-    draft = entry.draft
-    sides = side_g(draft, "location"), side_g(draft, "market")
-    return Booked(
-        draft.day, entry.seq, draft.activity, draft.scope, draft.emission_g, *sides, draft.energy_gce, entry.hash
-    )
+ByMonth = dict[str, list[Booked]]
+
+
+def _by_month(booked: Sequence[Booked]) -> ByMonth:
+    months: ByMonth = {}
+    for one in booked:
+        months.setdefault(one.day[:7], []).append(one)
+    return months
 
 
 def _sums(document: StatementDocument, own: list[Booked]) -> Iterator[tuple[str, float, int]]:
@@ -239,12 +264,21 @@ def _market_g(one: Booked) -> int:
     return one.market_g
 
 
-def _noted(entries: Iterator[Entry], checked: Checked, sums: list[Booked]) -> Iterator[Entry]:
-    """The entries as they come, counted, and with what the sums need of each kept."""
-    for entry in entries:
-        checked.entries += 1
-        sums.append(_booked(entry))
-        yield entry
+def _lines(document: StatementDocument, own: list[Booked]) -> Iterator[tuple[str, float, int]]:
+    """The parts of a statement in the form of `_sums`; a part that is not stated must add up to nothing."""
+    scopes: Counter[str] = Counter()
+    stages: Counter[str] = Counter()
+    sources: Counter[tuple[str, str, str]] = Counter()
+    for one in own:
+        scopes[str(one.scope)] += one.emission_g
+        stages[one.stage] += one.emission_g
+        sources[one.source, one.activity, one.unit] += one.emission_g
+    lines = {(line.source, line.activity, line.unit): line.emission_kg for line in document.by_source}
+    for name, stated, totals in (("by_scope", document.by_scope, scopes), ("by_stage", document.by_stage, stages)):
+        for key in stated.keys() | totals.keys():
+            yield f"{name}.{key}", stated.get(key, 0.0), totals[key]
+    for source in lines.keys() | sources.keys():
+        yield f"by_source.{source[0]}", lines.get(source, 0.0), sources[source]
 
 
 def _report(checked: Checked, broken: Broken | None, notes: list[str]) -> dict[str, Any]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import duckdb
+import msgspec
 import pytest
 from sqlalchemy import text
 
+from gateway.carbon.quick_chain import LINE_COLUMNS, QuickChecks
 from gateway.settings import Settings
+from gateway.store.canonical_json import canonical
+from gateway.store.dirty_days_repository import DirtyDaysRepository
+from gateway.store.ledger_repository import LedgerRepository
+from gateway.store.schema import ledger_entries
 from tests.gateway.scheduler.plant import PLANT, SECOND, Plant, steady
 
 Plants = Callable[[], Plant]
@@ -85,6 +91,67 @@ def test_a_changed_total_of_an_open_statement_is_named(booked: Plant, figure: st
     with booked.house.engine.begin() as connection:
         connection.exec_driver_sql(f"""UPDATE statements SET body = replace(body, '"{figure}":', '"{figure}":1')""")
     assert figure in booked.house.operations.call("verify")["first_break"]["what"]
+
+
+@pytest.mark.parametrize("place", ["by_stage.production", "by_source.grid"])
+def test_a_changed_part_of_an_open_statement_is_named(booked: Plant, place: str) -> None:
+    part, name = place.split(".")
+    with booked.house.engine.begin() as connection:
+        body = connection.exec_driver_sql(f"SELECT body FROM statements WHERE enterprise = '{PLANT}'").scalar_one()
+        document = msgspec.json.decode(body)
+        if part == "by_source":
+            next(line for line in document[part] if line["source"] == name)["emission_kg"] += 1
+        else:
+            document[part][name] += 1
+        changed = text(f"UPDATE statements SET body = :body WHERE enterprise = '{PLANT}'")
+        connection.execute(changed, {"body": canonical(document)})
+    assert place in booked.house.operations.call("verify")["first_break"]["what"]
+
+
+def test_a_changed_rating_is_named(booked: Plant) -> None:
+    with booked.house.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE ratings SET colour = 'green'")
+    assert "rating" in booked.house.operations.call("verify")["first_break"]["what"]
+
+
+def test_changed_hourly_usage_is_named(open_plant: Plants, settings: Settings) -> None:
+    plant = open_plant()
+    plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 48, 0.0, 100.0))
+    plant.roll_up("2026-10-07 01:00")
+    plant.house.timeseries.close()
+    with duckdb.connect(str(settings.data_path / "timeseries.duckdb")) as connection:
+        connection.execute("UPDATE usage_hourly SET amount_u = amount_u + 1 WHERE hour_ms % 86400000 = 36000000")
+    broken = open_plant().house.operations.call("verify")["first_break"]
+    assert "stored usage of incomer.energy_import" in broken["what"]
+
+
+def test_a_day_with_usage_and_no_entry_is_missed(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 23, 0.0, 100.0))
+    plant.roll_up("2026-10-06 01:00")
+    plant.put("incomer", "energy_import", steady("2026-10-06 00:00", 24, 2400.0, 100.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(DirtyDaysRepository, "mark", lambda *_arguments: None)  # somebody takes the marks off the list
+        plant.roll_up("2026-10-07 01:00")
+    plant.put("gas", "volume", steady("2026-10-07 00:00", 24, 0.0, 10.0))
+    plant.roll_up("2026-10-08 01:00")
+    broken = plant.house.operations.call("verify")["first_break"]
+    assert (broken["period"], "no entry" in broken["what"]) == ("2026-10-06", True)
+
+
+@pytest.mark.parametrize("column", [name for name in LINE_COLUMNS if name != "reverses"])
+def test_the_quick_check_holds_a_true_chain_and_no_other(booked: Plant, column: str) -> None:
+    lines = list(LedgerRepository(booked.house.engine).lines(PLANT, LINE_COLUMNS))
+    held = QuickChecks().booked(lines)
+    assert held is not None and len(held) == booked.chain_length()
+    place = LINE_COLUMNS.index(column)
+    changed = list(lines[1])
+    changed[place] = f"{changed[place]}x" if isinstance(changed[place], str) else 1 - int(changed[place])
+    assert QuickChecks().booked([lines[0], tuple(changed), *lines[2:]]) is None
+    assert QuickChecks().booked(lines[1:]) is None
+
+
+def test_the_quick_check_covers_every_column_of_an_entry() -> None:
+    assert sorted(LINE_COLUMNS) == sorted(column.name for column in ledger_entries.columns)
 
 
 def test_one_changed_reading_in_the_store_is_named(open_plant: Plants, settings: Settings) -> None:
