@@ -120,6 +120,9 @@ def account(out: Console, answer: Mapping[str, Any]) -> None:
         ("provisional share", "provisional_share"),
     ):
         totals.add_row(label, f"{statement[key]:.1%}")
+    quality = statement["quality"]
+    if quality is not None:
+        totals.add_row("uncertainty", f"± {quality['uncertainty_percent']:.1f} %")
     totals.add_row("findings open", str(statement["findings_open"]))
     out.print(totals)
     out.print(_sources(statement["by_source"]))

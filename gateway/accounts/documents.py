@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from collectors.clock import from_ms
-from gateway.carbon.model import Entry, SideTotals, SourceLine, Statement
+from gateway.carbon.model import Entry, Quality, SideTotals, SourceLine, Statement
 from gateway.registry.model import Group, Method
 from gateway.store.canonical_json import canonical
 
@@ -23,6 +23,14 @@ class Bilingual(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # --- statement ------------------------------------------------------------------------------------------------------
+
+
+class QualityDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Scores from 1 (best) to 4, and ± percent by error propagation; docs/guarantees.md says what they rest on."""
+
+    activity_score: float
+    factor_score: float
+    uncertainty_percent: float
 
 
 class SourceDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +46,7 @@ class SourceDocument(msgspec.Struct, frozen=True, kw_only=True):
     energy_kgce: float
     factor: str
     basis: str
+    quality: QualityDocument | None = None
 
 
 class SideDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +96,7 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     location_based: SideDocument | None = None  # None in versions stored before both were stated
     market_based: SideDocument | None = None
     method: MethodDocument | None = None
+    quality: QualityDocument | None = None
 
 
 class SignedStatement(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,13 +183,27 @@ def statement_document(
         location_based=_side_document(statement.by_location),
         market_based=_side_document(statement.by_market),
         method=_method_document(statement.method),
+        quality=_quality_document(statement.quality),
     )
 
 
 def as_far_as(was: StatementDocument, now: StatementDocument) -> StatementDocument:
     """The new statement without what an older version of this program did not state yet, so that the two compare."""
-    unstated = [name for name in ("location_based", "market_based", "method") if getattr(was, name) is None]
+    unstated = [name for name in ("location_based", "market_based", "method", "quality") if getattr(was, name) is None]
+    if "quality" in unstated:
+        lines = tuple(msgspec.structs.replace(line, quality=None) for line in now.by_source)
+        now = msgspec.structs.replace(now, by_source=lines)
     return msgspec.structs.replace(now, **dict.fromkeys(unstated))
+
+
+def _quality_document(quality: Quality | None) -> QualityDocument | None:
+    if quality is None:
+        return None
+    return QualityDocument(
+        activity_score=round(quality.activity_score, 2),
+        factor_score=round(quality.factor_score, 2),
+        uncertainty_percent=round(quality.uncertainty_percent, 2),
+    )
 
 
 def _side_document(totals: SideTotals | None) -> SideDocument | None:
@@ -219,6 +243,7 @@ def _source_document(line: SourceLine) -> SourceDocument:
         energy_kgce=kilo(line.energy_gce),
         factor=line.factor,
         basis=line.basis,
+        quality=_quality_document(line.quality),
     )
 
 

@@ -197,6 +197,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How good the data are; see gateway.carbon.quality."""
+
+    activity_score: float  # 1 measured continuously … 4 mostly estimated
+    factor_score: float  # 1 measured or analysed … 4 a general default
+    uncertainty_percent: float  # ±, half of a 95 % interval
+
+
+@dataclass(frozen=True, slots=True)
 class SourceLine:
     """One source's share of a statement."""
 
@@ -210,6 +219,7 @@ class SourceLine:
     energy_gce: int
     factor: str  # the factor of the newest entry
     basis: str
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +244,7 @@ class Statement:
     by_location: SideTotals | None = None  # electricity by the grid's average, whatever was contracted
     by_market: SideTotals | None = None  # electricity by contracts and certificates
     method: Method | None = None  # what it was made by, and which groups its totals count
+    quality: Quality | None = None  # of the lifecycle total; None without emission
 
 
 @dataclass(frozen=True, slots=True)

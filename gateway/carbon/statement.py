@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from gateway.carbon.activities import ACTIVITIES, group_of
 from gateway.carbon.emission import side_g
 from gateway.carbon.model import Draft, Entry, SideTotals, SourceLine, Statement
+from gateway.carbon.quality import Part, quality_of, quality_of_source
 from gateway.registry.model import STAGES, Enterprise, Group, Method
 
 SCOPES = (1, 2, 3)
@@ -34,6 +35,7 @@ def statement_of(
     drafts = [entry.draft for entry in standing]
     by_scope_g = {scope: sum(d.emission_g for d in drafts if d.scope == scope) for scope in SCOPES}
     method = enterprise.method
+    lines = _lines(enterprise, standing)
     silent = _silent_sources(enterprise, drafts) if days else []
     return Statement(
         enterprise=enterprise.id,
@@ -44,7 +46,7 @@ def statement_of(
         energy_gce=sum(draft.energy_gce for draft in drafts),
         by_scope_g=by_scope_g,
         by_stage_g={stage: sum(d.emission_g for d in drafts if d.stage == stage) for stage in STAGES},
-        by_source=_lines(enterprise, standing),
+        by_source=lines,
         coverage=_coverage(enterprise, drafts, days),
         estimated_share=_share_of_gross(drafts, lambda draft: draft.estimated_ppm / PPM),
         provisional_share=_share_of_gross(drafts, lambda draft: float(draft.provisional)),
@@ -54,6 +56,7 @@ def statement_of(
         by_location=_side(drafts, "location", method),
         by_market=_side(drafts, "market", method),
         method=method,
+        quality=quality_of(Part(line.emission_g, line.quality) for line in lines if line.quality is not None),
     )
 
 
@@ -85,15 +88,16 @@ def _standing(entries: Iterable[Entry]) -> list[Entry]:
 def _lines(enterprise: Enterprise, standing: Sequence[Entry]) -> tuple[SourceLine, ...]:
     """One line per source and unit, in the registry's order."""
     place = {source.id: index for index, source in enumerate(enterprise.sources)}
+    by_record = {source.id for source in enterprise.sources if source.records}
     lines: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in standing:
         draft = entry.draft
         lines.setdefault((draft.source, draft.activity, draft.unit), []).append(entry)
     ordered = sorted(lines.items(), key=lambda item: (place.get(item[0][0], len(place)), item[0]))
-    return tuple(_line([entry.draft for entry in own]) for _, own in ordered)
+    return tuple(_line([entry.draft for entry in own], by_record=key[0] in by_record) for key, own in ordered)
 
 
-def _line(drafts: Sequence[Draft]) -> SourceLine:
+def _line(drafts: Sequence[Draft], *, by_record: bool) -> SourceLine:
     newest = drafts[-1]
     return SourceLine(
         source=newest.source,
@@ -106,6 +110,7 @@ def _line(drafts: Sequence[Draft]) -> SourceLine:
         energy_gce=sum(draft.energy_gce for draft in drafts),
         factor=newest.factor,
         basis=newest.basis,
+        quality=quality_of_source(drafts, by_record=by_record),
     )
 
 
