@@ -64,9 +64,7 @@ def keygen(file: Path) -> None:
     try:
         key = SigningKey.make(file)
     except FileExistsError as error:
-        raise ConfigurationError(
-            f"{file}: is there already, and no key is overwritten: choose another name"
-        ) from error
+        raise ConfigurationError(f"{file}: is there already, and no key is overwritten: choose another name") from error
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from error
     click.echo(f"public key: {key.public.text}")
