@@ -83,6 +83,7 @@ class EdgeAgent:
         self._schedule = Schedule(Task(device.polled.id, device.bus, device.every_ms) for device in devices)
         self._health = Health({device.polled.id: device.bus for device in devices}, now_ms)
         self._guard = guard or ClockGuard(now_ms)
+        self._in_doubt = False  # as we last said it
         self._started_in_doubt: set[str] = set()  # devices whose poll began while the clock was in doubt
         self._pause_when_full = pause_when_full
         self._paused = False
@@ -155,8 +156,15 @@ class EdgeAgent:
     def _watch_clock(self, now_ms: int, steady_ms: int) -> None:
         step_ms = self._guard.look(now_ms, steady_ms)
         if step_ms:
-            advice = "readings are marked uncertain until a receipt confirms it" if self._guard.doubt else "it is right"
-            _log.warning("clock_was_set", by_s=step_ms / 1000, next=advice)
+            _log.warning("clock_was_set", by_s=step_ms / 1000)
+            self.renew_status()
+        doubt = self._guard.doubt
+        if doubt and not self._in_doubt:
+            _log.warning("clock_in_doubt", reason=doubt, next="readings are marked uncertain; see to the time service")
+        elif self._in_doubt and not doubt:
+            _log.info("clock_believed_again")
+        if bool(doubt) != self._in_doubt:
+            self._in_doubt = bool(doubt)
             self.renew_status()
 
     def _pause_or_go_on(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -170,10 +170,35 @@ def _print_agent(console: Console, document: dict[str, Any]) -> None:
         last_error = escape(device["last_error"])
         table.add_row(name, moment(device["last_seen_at"]), str(device["polls"]), errors, last_error)
     console.print(table)
+    for line in _line_and_clock(document):
+        console.print(line)
     receipt = document["gateway"]["last_receipt"]
     console.print(f"Last receipt: {moment(receipt['at']) + ', ' + receipt['status'] if receipt else 'none yet'}")
     for problem in document["problems"]:
         console.print(f"[red]Problem:[/red] {escape(problem)}")
+
+
+def _line_and_clock(document: dict[str, Any]) -> Iterator[str]:
+    """How the line, the clock and the buses stand; a status of an older agent says less."""
+    gateway, clock_says = document["gateway"], document.get("clock", {})
+    if gateway["connected"] and "mqtt_version" in gateway:
+        spoken = f"MQTT {gateway['mqtt_version']}, batches as {gateway['form']}"
+        yield f"Line: {spoken}, {counted(gateway['on_their_way'], 'batch')} on their way"
+    refused = gateway.get("refused_messages", 0)
+    if refused:
+        yield f"Refused by the broker: {counted(refused, 'message')}"
+    if clock_says.get("offset_ms") is not None:
+        drift = clock_says["drift_s_per_day"]
+        drifting = "" if drift is None else f", drifting {drift:+.1f} s a day"
+        offset_s, within_s = clock_says["offset_ms"] / 1000, clock_says["offset_within_ms"] / 1000
+        yield f"Clock: {offset_s:+.3f} s (give or take {within_s:.3f}) against the gateway's{drifting}"
+    if clock_says.get("last_step"):
+        step = clock_says["last_step"]
+        last = f"{step['by_ms'] / 1000:+.1f} s at {moment(step['at'])}"
+        yield f"The clock was set {counted(clock_says['steps'], 'time')}, last by {last}"
+    loads = [f"{escape(name)} {bus['load']:.0%}" for name, bus in document.get("buses", {}).items()]
+    if loads:
+        yield f"Bus load: {', '.join(loads)}"
 
 
 def _status_document(settings: EdgeSettings) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from collectors.driver import PolledDevice, PollError, PollResult
 from collectors.errors import Unreachable
 from collectors.profile import MeterProfile, load_profile, shipped_config_dir
 from collectors.reading import Reading
-from collectors.wire import Receipt, Status, decode_batch, encode_receipt
+from collectors.wire import Receipt, Status, decode_batch, encode_receipt, stamped
 from edge_agent.buffer import Buffer, BufferLimits, open_buffer
 from edge_agent.publisher import LineDetails
 
@@ -124,6 +124,7 @@ class FakeGateway:
         self.statuses: list[bytes] = []
         self.stored: dict[str, bytes] = {}
         self.answers = False
+        self.clock_off_ms: int | None = None  # what its clock shows beside ours; None = it says no time
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
@@ -158,7 +159,10 @@ class FakeGateway:
         status: Status = "duplicate" if batch.batch_id in self.stored else "stored"
         assert self.stored.setdefault(batch.batch_id, message.payload) == message.payload
         topic = message.topic.removesuffix("readings") + "receipts"
-        client.publish(topic, encode_receipt(Receipt(batch.batch_id, status, batch.cells)), qos=1)
+        receipt = Receipt(batch.batch_id, status, batch.cells)
+        if self.clock_off_ms is not None:
+            receipt = stamped(receipt, time.time_ns() // 1_000_000 + self.clock_off_ms)
+        client.publish(topic, encode_receipt(receipt), qos=1)
 
 
 @pytest.fixture

@@ -287,3 +287,133 @@ def test_status_document_has_what_a_person_needs(make_agent: Any, line: Any, now
     assert document["gateway"]["on_their_way"] == 1
     assert document["gateway"]["last_receipt"] is None
     assert document["problems"] == ["the connection was lost"]
+
+
+def qualities(line: Any) -> dict[int, set[int]]:
+    """Time of a reading -> its qualities, of everything that was sent."""
+    found: dict[int, set[int]] = {}
+    for batch in map(decode_batch, line.sent):
+        for block in batch.blocks:
+            for row, at_ms in enumerate(block.at_ms.tolist()):
+                marks = {0} if block.quality is None else set(block.quality[row].tolist())
+                found.setdefault(at_ms, set()).update(marks)
+    return found
+
+
+def confirm(line: Any, at_ms: int | None) -> None:
+    """The gateway confirms everything that was sent, and says its time (an older one does not)."""
+    line.receipts = [Receipt(decode_batch(payload).batch_id, "stored", 4, at=at_ms) for payload in line.sent]
+
+
+def test_readings_are_marked_uncertain_while_the_clock_is_in_doubt(make_agent: Any, line: Any, now_ms: int) -> None:
+    agent = make_agent()
+    agent.step(now_ms, 0)
+    off_ms = 40_000
+    for passed_ms in (10_000, 20_000):  # somebody set the clock
+        confirm(line, None)
+        agent.step(now_ms + passed_ms + off_ms, passed_ms)
+    assert "set forward by 40.0 s" in status_of(agent)["clock"]["doubt"]
+    assert any("the clock is in doubt" in problem for problem in status_of(agent)["problems"])
+    for passed_ms in (30_000, 40_000):  # and back again: as far as anybody can tell it is right
+        confirm(line, None)
+        agent.step(now_ms + passed_ms, passed_ms)
+    marks = qualities(line)
+    assert marks[now_ms] == {0}
+    assert marks[now_ms + 10_000 + off_ms] == marks[now_ms + 20_000 + off_ms] == {1}
+    assert marks[now_ms + 40_000] == {0}
+    assert status_of(agent)["clock"]["steps"] == 2
+
+
+def test_receipt_shows_that_the_clock_is_off_and_the_next_readings_say_so(
+    make_agent: Any, line: Any, now_ms: int
+) -> None:
+    agent = make_agent()
+    agent.step(now_ms, 0)
+    confirm(line, now_ms - 3_600_000)  # by the gateway's clock
+    agent.step(now_ms + 100, 100)
+    agent.step(now_ms + 10_000, 10_000)
+    marks = qualities(line)
+    assert (marks[now_ms], marks[now_ms + 10_000]) == ({0}, {1})
+    agent.stop(now_ms + 30_000)
+    clock = json.loads(agent.farewell)["clock"]
+    assert abs(clock["offset_ms"] - 3_600_000) <= clock["offset_within_ms"] <= 1_000
+
+
+def test_clock_that_jumps_ahead_drops_nothing_for_its_age(
+    make_agent: Any, line: Any, open_at: OpenAt, now_ms: int
+) -> None:
+    buffer = open_at(max_age_ms=86_400_000)
+    agent = make_agent(buffer=buffer)
+    agent.step(now_ms, 0)
+    agent.step(now_ms + 1, 1)
+    jumped_ms = now_ms + 10 * 86_400_000
+    agent.step(jumped_ms, 10_000)
+    agent.step(jumped_ms + 1, 10_001)
+    assert buffer.stats().dropped_batches == 0
+    assert buffer.stats().batches >= 2
+    confirm(line, None)
+    agent.step(jumped_ms + 2, 10_002)
+    agent.step(jumped_ms + 10_000, 20_000)  # what is sent now is confirmed by a gateway that says the same time
+    confirm(line, jumped_ms + 10_000)
+    agent.step(jumped_ms + 10_001, 20_001)
+    assert qualities(line)[jumped_ms + 10_000] == {1}
+    agent.step(jumped_ms + 20_000, 30_000)
+    assert qualities(line)[jumped_ms + 20_000] == {0}
+
+
+def test_full_buffer_drops_the_oldest_says_so_and_goes_on_reading(
+    make_agent: Any, line: Any, open_at: OpenAt, driver: Any, now_ms: int
+) -> None:
+    buffer = open_at(max_bytes=2_000)
+    agent = make_agent(buffer=buffer)
+    with capture_logs() as logs:
+        for second in range(0, 400, 10):
+            agent.step(now_ms + 1000 * second)
+    dropped = buffer.stats().dropped_readings
+    assert dropped > 0
+    assert len(driver.asked) >= 40
+    assert any("made it drop" in problem and "oldest first" in problem for problem in status_of(agent)["problems"])
+    told = sum(entry["readings"] for entry in logs if entry["event"] == "buffer_dropped")
+    assert 0 < told <= dropped
+
+
+def test_polling_pauses_while_the_buffer_is_full_and_goes_on_by_itself(
+    line: Any, open_at: OpenAt, driver: Any, meter: MeterProfile, now_ms: int
+) -> None:
+    buffer = open_at(max_bytes=4_000)
+    device = AgentDevice(PolledDevice("a", 1, meter, POINTS), "bus-a", 10_000)
+    polling = SynchronousPolling({"bus-a": driver})
+    agent = EdgeAgent([device], polling, buffer, line, Grouping(1000, 0), now_ms, pause_when_full=True)
+    for second in range(0, 1000, 10):
+        agent.step(now_ms + 1000 * second)
+    asked = len(driver.asked)
+    assert asked < 50
+    assert buffer.stats().dropped_batches == 0
+    assert status_of(agent)["paused"]
+    assert any("nothing is read" in problem for problem in status_of(agent)["problems"])
+    for second in range(1000, 1400, 10):
+        line.receipts = [Receipt(decode_batch(payload).batch_id, "stored", 2) for payload in line.sent]
+        agent.step(now_ms + 1000 * second)
+    assert len(driver.asked) > asked + 20
+    assert not status_of(agent)["paused"]
+
+
+def test_status_holds_what_operations_promises(make_agent: Any, line: Any, now_ms: int) -> None:
+    agent = make_agent()
+    agent.step(now_ms, 0)
+    document = status_of(agent)
+    assert {
+        "online",
+        "at",
+        "started_at",
+        "versions",
+        "devices",
+        "buses",
+        "clock",
+        "buffer",
+        "paused",
+    } <= document.keys()
+    assert document["buses"].keys() == {"bus-a", "bus-b"}
+    assert {"mqtt_version", "form", "on_their_way", "refused_messages", "oversized_batches"} <= document[
+        "gateway"
+    ].keys()

@@ -99,6 +99,14 @@ def kept_ids(agent: Agent) -> set[str]:
         buffer.close()
 
 
+def marks_of(payloads: dict[str, bytes]) -> set[int]:
+    """The qualities that readings carry, as the gateway has them."""
+    blocks = [block for payload in payloads.values() for block in decode_batch(payload).blocks]
+    return {
+        mark for block in blocks for mark in ([0] if block.quality is None else set(block.quality.ravel().tolist()))
+    }
+
+
 def times_of(payloads: dict[str, bytes], device: str) -> list[int]:
     """The instants at which a device was read, as the gateway has them."""
     blocks = [block for payload in payloads.values() for block in decode_batch(payload).blocks]
@@ -127,7 +135,7 @@ def test_silent_gateway_everything_is_kept_resent_and_delivered(
 ) -> None:
     other_side = gateway(mosquitto.url)
     agent.start()
-    until(lambda: len(other_side.payloads) > len(set(other_side.payloads)) > 5)  # some came twice
+    until(lambda: len(other_side.payloads) > len(set(other_side.payloads)) >= 2)  # some came twice
     assert read_stats(agent.buffer).batches >= len(set(other_side.payloads))
     seen = {decode_batch(payload).batch_id for payload in other_side.payloads}
     other_side.answers = True
@@ -157,7 +165,8 @@ def test_sigkill_in_the_middle_keeps_every_batch_and_the_next_start_delivers_the
 ) -> None:
     other_side = gateway(mosquitto.url)
     agent.start()
-    until(lambda: len(other_side.payloads) >= 10)
+    until(lambda: len(other_side.payloads) >= 4)
+    until(lambda: read_stats(agent.buffer).batches >= 10)
     agent.end(signal.SIGKILL)
     sent = {decode_batch(payload).batch_id for payload in other_side.payloads}
     kept = kept_ids(agent)
@@ -167,6 +176,24 @@ def test_sigkill_in_the_middle_keeps_every_batch_and_the_next_start_delivers_the
     until(lambda: kept <= other_side.stored.keys())
     code, _ = agent.end(signal.SIGINT)
     assert code == 0, agent.log
+
+
+def test_clocks_that_differ_are_said_and_readings_marked_until_they_agree(
+    agent: Agent, gateway: Any, mosquitto: Any, until: Until
+) -> None:
+    other_side = gateway(mosquitto.url)
+    other_side.answers, other_side.clock_off_ms = True, -3_600_000
+    agent.start()
+    until(lambda: 1 in marks_of(other_side.stored))
+    until(lambda: "ahead of the gateway's" in agent.status().get("clock", {}).get("doubt", ""), timeout_s=60)
+    other_side.clock_off_ms = 0  # the gateway's clock was the wrong one, and is mended
+    count = len(other_side.stored)
+    until(lambda: 0 in marks_of(dict(list(other_side.stored.items())[count:])))
+    agent.end(signal.SIGTERM)
+    status = agent.status()
+    assert status["clock"]["doubt"] == ""
+    assert abs(status["clock"]["offset_ms"]) <= status["clock"]["offset_within_ms"]
+    assert (status["gateway"]["receipts"].keys(), status["buses"]["bus-1"]["load"] > 0) == ({"stored"}, True)
 
 
 def test_dead_meter_is_counted_and_its_neighbour_goes_on(

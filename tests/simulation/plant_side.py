@@ -130,7 +130,7 @@ class PlantSide:
             max_bytes=max_bytes,
             window=rng.choice((2, 8, 32)),
             resend_after_ms=resend_ms,
-            newest_first=rng.random() < 0.5,
+            newest_first=resend_ms == 30_000,
         )
         self.fuse = Fuse(self._take_image, tell)
         self.kept: dict[str, list[Key]] = {}  # batch -> its readings: what the agent has vouched for
