@@ -1,6 +1,6 @@
 """One activity that needs a factor: what is known of it, and how an answer is put together.
 
-What stays true: the units of an answer give grams of CO2e, or it is none; its energy side (GB/T 2589-2020) comes with it;
+What stays true: an answer's units give grams of CO2e, or it is none. Its energy side (GB/T 2589-2020) comes with it;
 the basis says so where the plant's own laboratory gave a number of the formula.
 """
 

@@ -57,7 +57,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(Decimal, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", f"{value:f}"))
+def _plain_number(dumper: yaml.SafeDumper, value: Decimal) -> yaml.ScalarNode:
+    """With its own digits; a whole number as YAML's int, or it would be quoted and come back as text."""
+    text = f"{value:f}"
+    return dumper.represent_scalar(f"tag:yaml.org,2002:{'float' if '.' in text else 'int'}", text)
+
+
+_Dumper.add_representer(Decimal, _plain_number)
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def kept(park: SeededPark) -> list[Any]:
 
 
 def test_sending_records_again_changes_nothing(bare_park: SeededPark) -> None:
-    body = [record(), record(id="b-2", amount=0.1)]
+    body = [record(), record(id="b-2", amount=0.1, parallel=True)]
     first, again = bare_park.post(PATH, body, "enterprise"), bare_park.post(PATH, body, "enterprise")
     assert (first.status_code, first.json["stored"], first.json["duplicates"]) == (200, 2, 0)
     assert (again.status_code, again.json["stored"], again.json["duplicates"]) == (200, 0, 2)

@@ -238,6 +238,20 @@ def test_records_of_one_day_in_tonnes_and_kilograms_are_summed_as_what_they_are(
     assert [(draft.amount_u, draft.unit) for draft in booked] == [(50_250_000_000, "kg")] * 2
 
 
+def test_a_correction_takes_back_what_the_corrected_record_gave(plant: Plant) -> None:
+    base = {"source": "billets", "from": "2026-10-01", "to": "2026-10-03", "unit": "t"}
+    call = plant.house.operations.call
+    call("records_import", enterprise=PLANT, records=[base | {"id": "a", "amount": 100}])
+    plant.roll_up("2026-10-10 00:00")
+    call("records_import", enterprise=PLANT, records=[base | {"id": "b", "amount": 60, "supersedes": "a"}])
+    plant.roll_up("2026-10-10 01:00")
+    chain = list(LedgerRepository(plant.house.engine).chain(PLANT))
+    assert [entry.reason for entry in chain] == ["automatic"] * 2 + ["operator"] * 4
+    assert [entry.reverses for entry in chain] == [None, None, 1, None, 2, None]
+    assert sum(entry.draft.amount_u for entry in chain) == 60_000_000
+    assert call("verify")["ok"]
+
+
 def test_a_counter_that_rolls_over_is_booked_through_and_named(plant: Plant) -> None:
     readings = [(one[0], one[1] % 1_000_000) for one in steady("2026-10-05 00:00", 24, 999_000.0, 100.0)]
     plant.put("gas", "volume", readings)
