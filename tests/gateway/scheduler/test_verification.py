@@ -126,14 +126,12 @@ def test_changed_hourly_usage_is_named(open_plant: Plants, settings: Settings) -
 
 
 def test_a_day_with_usage_and_no_entry_is_missed(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 23, 0.0, 100.0))
-    plant.roll_up("2026-10-06 01:00")
-    plant.put("incomer", "energy_import", steady("2026-10-06 00:00", 24, 2400.0, 100.0))
-    with monkeypatch.context() as patch:
-        patch.setattr(DirtyDaysRepository, "mark", lambda *_arguments: None)  # somebody takes the marks off the list
-        plant.roll_up("2026-10-07 01:00")
-    plant.put("gas", "volume", steady("2026-10-07 00:00", 24, 0.0, 10.0))
+    plant.put("gas", "volume", steady("2026-10-05 00:00", 72, 0.0, 10.0))
     plant.roll_up("2026-10-08 01:00")
+    plant.put("incomer", "energy_import", steady("2026-10-06 00:00", 12, 0.0, 100.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(DirtyDaysRepository, "mark", lambda *_arguments: None)  # as if the marks had been taken away
+        plant.roll_up("2026-10-08 02:00")
     broken = plant.house.operations.call("verify")["first_break"]
     assert (broken["period"], "no entry" in broken["what"]) == ("2026-10-06", True)
 
