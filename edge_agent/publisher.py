@@ -29,7 +29,7 @@ from collectors.errors import WireError
 from collectors.tls import advice_on, client_context
 from collectors.wire import Receipt, decode_receipt
 from collectors.wire_forms import JSON, Form
-from edge_agent.connection import Connection, VersionChoice, reconnect_delay_s
+from edge_agent.connection import LONGEST_RECONNECT_S, Connection, VersionChoice, reconnect_delay_s
 from edge_agent.forms import FormChoice
 from edge_agent.mqtt_link import MqttLink, Sent
 
@@ -197,7 +197,8 @@ class MqttPublisher:
         """Connect, watch, wait, again. Ends with `close`."""
         attempt = 0
         while not self._stop.is_set():
-            version = self._versions.choose(monotonic_s())
+            began_s = monotonic_s()
+            version = self._versions.choose(began_s)
             link: MqttLink | None = None
             try:
                 link = MqttLink(self, self._connection, version, self._context, self._last_will, self._handlers)
@@ -209,7 +210,8 @@ class MqttPublisher:
                 self.lost(f"the MQTT client failed, please report this: {type(error).__name__}: {error}")
             if link is not None and self._other_version_at_once(link):
                 continue
-            attempt = 0 if link is not None and link.stood else attempt + 1
+            held = link is not None and link.stood and monotonic_s() - began_s > LONGEST_RECONNECT_S
+            attempt = 0 if held else attempt + 1  # a broker that throws us out each time is not asked every second
             self._stop.wait(reconnect_delay_s(max(attempt - 1, 0), self._chance()))
 
     def _other_version_at_once(self, link: MqttLink) -> bool:
@@ -227,7 +229,7 @@ class MqttPublisher:
             self._link = link
             self._forms.connected(may_pack=link.version == "5")
             self._connections += 1
-            self._problem = self._warning = ""
+            self._problem = ""
         self._wake()
 
     def lost(self, reason: str) -> None:

@@ -200,3 +200,5 @@ def test_status_shows_what_the_agent_said(run: Edge, config: Path, line: Any, me
     assert "power and 1 more: no reply in 1 s" in row
     assert "Problem: the connection was lost [for now]" in result.stdout
     assert "No agent is running." in result.stdout
+    assert "Bus load: bus-1 0%" in result.stdout
+    assert "Line: MQTT" in result.stdout

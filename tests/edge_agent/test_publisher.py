@@ -169,3 +169,30 @@ def test_close_is_quick_even_without_a_broker(connect: Any, free_port: Any) -> N
     started_s = time.monotonic()
     publisher.close(offline("stopped"))
     assert time.monotonic() - started_s < 1.0
+
+
+def test_batch_that_the_broker_finds_too_large_holds_nobody_up(
+    start_mosquitto: Any, connect: Any, gateway: Any, until: Until
+) -> None:
+    broker = start_mosquitto(extra="allow_anonymous true\nmax_packet_size 3000")
+    other_side = gateway(broker.url)
+    publisher = connect(broker.url)
+    until(lambda: publisher.connected)
+    assert publisher.send(b"x" * 3000)
+    assert publisher.send(b"a batch")
+    until(lambda: other_side.payloads == [b"a batch"])
+    assert publisher.connections == 1  # on MQTT 3.1.1 the broker would have ended the connection
+    assert publisher.details.oversized_batches == 1
+
+
+def test_message_that_the_broker_refuses_is_counted_and_said(
+    start_mosquitto: Any, connect: Any, until: Until, tmp_path: Any
+) -> None:
+    (tmp_path / "acl").write_text("topic read tanmai/v1/acme/edge-1/receipts\n")
+    broker = start_mosquitto(extra=f"allow_anonymous true\nacl_file {tmp_path}/acl")
+    publisher = connect(broker.url)
+    until(lambda: publisher.connected)
+    assert publisher.send(b"a batch")
+    until(lambda: publisher.details.refused_messages == 1)
+    until(lambda: publisher.connected)  # mosquitto 2.0.11 ends the connection after a refusal
+    assert "check its rules" in publisher.details.warning
