@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from gateway.accounts.periods import Period
 from gateway.carbon.comparison import ProductOutput, RatingInput
@@ -62,8 +62,12 @@ def rating_input(enterprise: Enterprise, amounts: Mapping[tuple[str, str], Amoun
 
 
 def outputs_of(bind: Bind, enterprises: Iterable[str], period: Period) -> Outputs:
-    """Product output and economic figures of a period; an enterprise without records is not in the result."""
-    table = activity_records
+    """Product output and economic figures of a period; an enterprise without records is not in the result.
+
+    A record that another one supersedes no longer counts.
+    """
+    table, newer = activity_records, activity_records.alias("newer")
+    superseded = exists().where(newer.c.enterprise == table.c.enterprise, newer.c.supersedes == table.c.record_id)
     wanted = sorted(enterprises)
     found: Outputs = {}
     with reading(bind) as connection:
@@ -74,6 +78,7 @@ def outputs_of(bind: Bind, enterprises: Iterable[str], period: Period) -> Output
                     table.c.kind.in_(("product", "economic")),
                     table.c.start_day < period.end.isoformat(),
                     table.c.end_day > period.start.isoformat(),
+                    ~superseded,
                 )
             )
             for row in rows:

@@ -2,7 +2,7 @@
 
 paho makes the connection, opens the session, subscribes, keeps it alive and notices its end. For every packet it reads
 it makes several system calls and a dozen objects, which is more than all our own work on a message
-(docs/decisions/0014-lane-under-paho.md has the figures). So the lane stands where paho believes its socket to be: it
+(docs/decisions/0013-lane-under-paho.md has the figures). So the lane stands where paho believes its socket to be: it
 takes PUBLISH and the PUBACK of our receipts off the stream itself, and gives paho every other byte.
 
 What stays true:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -54,8 +53,7 @@ def test_close_does_not_wait_for_a_stuck_driver(meter: MeterProfile) -> None:
     stuck = Stuck()
     polling = ThreadedPolling({"stuck": stuck}, lambda: None)
     polling.start("stuck", PolledDevice("a", 1, meter, ("power",)), 1)
-    started_s = time.monotonic()
     polling.close(0.1)
-    assert time.monotonic() - started_s < 1
+    assert not stuck.closed.is_set(), "it came back although the driver still hangs"
     stuck.go.set()
     assert stuck.closed.wait(5)

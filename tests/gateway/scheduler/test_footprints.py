@@ -24,11 +24,11 @@ def booked(plant: Plant) -> Plant:
     return plant
 
 
-def output(plant: Plant, record: str, tonnes: float) -> None:
+def output(plant: Plant, record: str, tonnes: float, **more: str) -> None:
     given = {
         "id": record, "product": "plate", "amount": tonnes, "unit": "t", "from": "2026-10-01", "to": "2026-10-03",
     }  # fmt: skip
-    plant.house.operations.call("records_import", enterprise=PLANT, records=[given])
+    plant.house.operations.call("records_import", enterprise=PLANT, records=[given | more])
 
 
 def register(plant: Plant, product: str) -> None:
@@ -54,7 +54,7 @@ def test_publishing_freezes_signs_and_names_what_came_before(booked: Plant) -> N
     first = operations.call("footprint_publish", **ASKED)
     assert (first["version"], first["changed"]) == (1, True)
     assert operations.call("footprint_publish", **ASKED) == {"version": 1, "id": first["id"], "changed": False}
-    output(booked, "p-2", 4)
+    output(booked, "p-2", 8, supersedes="p-1")
     second = operations.call("footprint_publish", **ASKED)
     assert second["version"] == 2
     own = house.registry().enterprises[PLANT]
