@@ -72,10 +72,10 @@ def test_dry_run_tells_and_does_nothing(repository: RegistryRepository, read: Re
 
 def test_diff_names_what_changed(repository: RegistryRepository, read: Read, good: str) -> None:
     repository.apply(read(good), 1000)
+    without_products = "".join(line for line in good.splitlines(True) if not line.startswith("  products: "))
     changed = (
-        good.replace("rated_power_kw: 800", "rated_power_kw: 900")
+        without_products.replace("rated_power_kw: 800", "rated_power_kw: 900")
         .replace("timezone: Asia/Shanghai", "timezone: Asia/Urumqi")
-        .replace("  products: [{id: tile, unit: m2, name: {zh: 瓷砖, en: Tile}}]\n", "")
         .replace("- {id: burners,", "- {id: kiln,")
         .replace("consents: [platform]", "consents: []")
     )
