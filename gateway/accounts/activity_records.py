@@ -1,9 +1,9 @@
 """Activity records from business systems, checked against the registry before any of them is kept.
 
-A record: {"id", "source" | "product" | "economic" | "bill" | "reading", "from" and "to" (exclusive) or "date", "amount", "unit", "note"?,
-"supersedes"?, "parallel"?, "evidence"?, "evidence_sha256"?}. All errors of all records are found in one pass, each with
-the record's index, its id where it has one, and what would mend it. What needs those already stored is
-`gateway.accounts.record_keeping`'s business.
+A record: {"id", "source" | "product" | "economic" | "bill" | "reading", "from" and "to" (exclusive) or "date",
+"amount", "unit", "note"?, "supersedes"?, "parallel"?, "evidence"?, "evidence_sha256"?}. All errors of all records are
+found in one pass, each with the record's index, its id where it has one, and what would mend it. What needs those
+already stored is `gateway.accounts.record_keeping`'s business.
 
 What stays true: an amount is kept in the unit it came in; amounts over a period are spread over its days evenly and add
 up exactly (`gateway.scheduler.activities.share_of_day`).

@@ -70,7 +70,7 @@ class RecordPage(msgspec.Struct, frozen=True, kw_only=True):
     tags=("records",),
 )
 def add_records(enterprise: str) -> RecordsAnswer:
-    """Keep a list of records, each {id, source or product or economic or bill or reading, from, to (exclusive), amount, unit, note}."""
+    """Keep a list of records, each {id, one of the kinds, from, to (exclusive), amount, unit, note}."""
     known = enterprise_or_404(enterprise)
     file, sent = _body()
     file = with_evidence(file, sent)
