@@ -7,6 +7,7 @@ context than a pass of the roll-up has.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,19 @@ def test_hour_by_hour_gives_what_the_whole_gives(folder: str) -> None:
         findings += part.findings
     assert hours == hours_of(whole)
     assert tuple(findings) == whole.findings
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_uncertain_readings_count_like_good_ones_and_bad_ones_not_at_all(folder: str) -> None:
+    given = read(folder, "input.yaml")
+    start_ms, end_ms = (to_ms(edge) for edge in given["window"])
+    rules = {POINT: rule_from(given["rule"])}
+    good = columns(given["readings"])
+    uncertain, bad = (replace(good, quality=np.full(len(good), mark, np.uint8)) for mark in (1, 2))
+    assert hours_of(usage_from(uncertain, rules, start_ms, end_ms)) == hours_of(
+        usage_from(good, rules, start_ms, end_ms)
+    )
+    assert not usage_from(bad, rules, start_ms, end_ms).usage.amount_u.any()
 
 
 def test_there_are_cases_and_every_counter_sentence_has_one() -> None:
