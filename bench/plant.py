@@ -44,13 +44,13 @@ def credit_code(number: int) -> str:
     return first + check_character(first)
 
 
-def settings_of(data_dir: Path) -> Settings:
-    return replace(Settings(), data_dir=str(data_dir), mqtt_url="off")
+def settings_of(data_dir: Path, timeseries: str = "duckdb") -> Settings:
+    return replace(Settings(), data_dir=str(data_dir), mqtt_url="off", timeseries=timeseries)
 
 
-def open_house(data_dir: Path, enterprises: tuple[Enterprise, ...] = ()) -> House:
+def open_house(data_dir: Path, enterprises: tuple[Enterprise, ...] = (), timeseries: str = "duckdb") -> House:
     """A real gateway in a directory, with these enterprises registered."""
-    house = build(settings_of(data_dir))
+    house = build(settings_of(data_dir, timeseries))
     if enterprises:
         house.registry_repository.apply(RegistryFile((_PARK,), enterprises), DAY_MS)
     return house

@@ -142,6 +142,25 @@ def mosquitto(directory: Path) -> Iterator[int]:
 
 
 @contextmanager
+def influxd(directory: Path) -> Iterator[int]:
+    """An InfluxDB 1.x of our own that tells nobody about itself; gives its port."""
+    port, rpc_port = free_port(), free_port()
+    folder = directory / "influxdb"
+    folder.mkdir()
+    config = folder / "influxdb.conf"
+    config.write_text(
+        f'reporting-disabled = true\nbind-address = "127.0.0.1:{rpc_port}"\n'
+        f'[meta]\ndir = "{folder}/meta"\n[data]\ndir = "{folder}/data"\nwal-dir = "{folder}/wal"\n'
+        f'[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\n[monitor]\nstore-enabled = false\n'
+        '[logging]\nlevel = "warn"\n'
+    )
+    command = [program("influxd", "influxdb"), "run", "-config", str(config)]
+    with _running(command, log=folder / "influxd.log") as process:
+        _await_listening(process, port)
+        yield port
+
+
+@contextmanager
 def published(port: int, topic: str, lines: Path) -> Iterator[None]:
     """Each line of a file as one QoS 1 message, by the C client of mosquitto, as fast as it can."""
     client = program("mosquitto_pub", "mosquitto-clients")

@@ -15,7 +15,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import accounts_pull, edge_buffer, ingest_http, ingest_mqtt, memory, modbus_cycle, rollup, usage
+from bench import (
+    accounts_pull,
+    edge_buffer,
+    ingest_http,
+    ingest_influx,
+    ingest_mqtt,
+    memory,
+    modbus_cycle,
+    rollup,
+    usage,
+)
 from bench.figure import Figure, table_of
 from bench.processes import BenchFailed
 from bench.scale import FULL, TINY, Bench, Scale
@@ -25,6 +35,7 @@ from collectors.clock import monotonic_s
 ROWS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "ingest_mqtt": ingest_mqtt.run,
     "ingest_http": ingest_http.run,
+    "ingest_influx": ingest_influx.run,
     "edge_buffer": edge_buffer.run,
     "modbus_cycle": modbus_cycle.run,
     "usage": usage.run,

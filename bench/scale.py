@@ -12,6 +12,7 @@ class Scale:
     batches: int = 20_000  # of 100 readings, over MQTT
     singles: int = 20_000  # messages of one reading, over MQTT
     posts: int = 100  # NDJSON bodies of 100 batches of 100 readings, over HTTP
+    influx_batches: int = 5_000  # of 100 readings, into InfluxDB
     buffered: int = 500  # batches of 1,000 readings through the agent's buffer
     commits: int = 2_000  # single readings through the agent's buffer
     cycles: int = 20  # over Modbus TCP
@@ -23,7 +24,7 @@ class Scale:
 
 
 FULL = Scale()
-TINY = Scale(1, 60, 100, 2, 5, 20, 2, 3, 2, 20, 1.0, 20)
+TINY = Scale(1, 60, 100, 2, 20, 5, 20, 2, 3, 2, 20, 1.0, 20)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collectors.errors import StoreRefused
+from gateway.store.ahead import one_ahead
 from gateway.store.columns import (
     EARLIEST_MS,
     LATEST_MS,
@@ -74,7 +75,7 @@ class InfluxStore:
         self._keys = SeriesKeys(directory)
 
     def append(self, readings: ReadingColumns) -> None:
-        """Write readings and then note their hours, slice by slice.
+        """Write readings request by request, and then note their hours.
 
         The order matters. Were the note first, the roll-up could claim it, find the old readings, clear the note, and
         the new readings would never be accounted for. This way round, a crash between the two leaves readings without
@@ -83,20 +84,28 @@ class InfluxStore:
         if not len(readings):
             return
         refuse_unstorable(readings)
+        written: list[ReadingColumns] = []
+        try:
+            for part, lines in one_ahead(self._requests(readings)):
+                try:
+                    self._server.write(lines)
+                except StoreRefused as error:
+                    # A partial write: the server kept the lines it liked, so their hours are touched. A note too many
+                    # is harmless, one too few is not.
+                    written.append(part)
+                    dropped = _DROPPED.search(str(error))
+                    error.whole = dropped is not None and int(dropped[1]) == len(part) == len(readings)
+                    raise
+                written.append(part)
+        finally:
+            self._note(ReadingColumns.concatenate(written))
+
+    def _requests(self, readings: ReadingColumns) -> Iterator[tuple[ReadingColumns, bytes]]:
+        """(readings, their lines), of at most LINES_PER_WRITE."""
         for rows in slices(len(readings)):
             # Sorted, the last of each instant: InfluxDB 3 does not say which of two rows in a request would win.
             part = sorted_readings(take_readings(readings, rows))
-            lines = reading_lines(part, self._keys)
-            try:
-                self._server.write(lines)
-            except StoreRefused as error:
-                # A partial write: the server kept the lines it liked, so their hours are touched. A note too many is
-                # harmless, one too few is not.
-                self._note(part)
-                dropped = _DROPPED.search(str(error))
-                error.whole = dropped is not None and int(dropped[1]) == len(part) == len(readings)
-                raise
-            self._note(part)
+            yield part, reading_lines(part, self._keys)
 
     def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
         """Readings with start_ms <= at_ms < end_ms."""

@@ -14,7 +14,7 @@ from collectors.profile import load_profiles, shipped_config_dir
 
 KEYS = {"name", "figure", "unit", "limits", "ratio", "target", "met"}
 BROKER = pytest.mark.real("mosquitto", "mosquitto-clients")
-NEEDS = {"ingest_mqtt": BROKER, "memory": BROKER}
+NEEDS = {"ingest_influx": pytest.mark.real("influxdb"), "ingest_mqtt": BROKER, "memory": BROKER}
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, marks=NEEDS.get(row, ())) for row in ROWS])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.errors import StoreRefused
 from gateway.store.line_protocol import (
@@ -29,7 +31,7 @@ def test_readings_and_usage_become_lines() -> None:
     )
     assert reading_lines(readings, keys).decode().splitlines() == [
         "reading,enterprise=E,device=meter-1,point=power value=0.1,quality=0i -5",
-        "reading,enterprise=E,device=meter-2,point=power value=1e+300,quality=2i 7",
+        "reading,enterprise=E,device=meter-2,point=power value=1e300,quality=2i 7",
     ]
     one = np.array([3_600_000], np.int64)
     usage = UsageColumns(np.array([2], np.int32), one, -one, one, one)
@@ -37,6 +39,18 @@ def test_readings_and_usage_become_lines() -> None:
         "usage_hourly,enterprise=E,device=meter-2,point=power "
         "amount_u=-3600000i,estimated_u=3600000i,covered_ms=3600000i 3600000"
     )
+
+
+@given(value=st.floats(allow_nan=False, allow_infinity=False), at_ms=st.integers(min_value=-(2**53), max_value=2**53))
+def test_every_number_survives_as_text(value: float, at_ms: int) -> None:
+    keys = SeriesKeys(lambda point_id: ref("meter"))
+    one = ReadingColumns(np.array([1], np.int32), np.array([at_ms]), np.array([value]), np.array([1], np.uint8))
+    fields, time = (
+        reading_lines(one, keys).decode().removeprefix("reading,enterprise=E,device=meter,point=power ").split()
+    )
+    text = fields.removeprefix("value=").removesuffix(",quality=1i")
+    assert np.array(float(text)).tobytes() == np.array(value).tobytes()
+    assert int(time) == at_ms
 
 
 def test_a_point_is_looked_up_once() -> None:
