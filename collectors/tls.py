@@ -32,9 +32,7 @@ _ADVICE_BY_ALERT = {
     "HANDSHAKE_FAILURE": "the broker wants a client certificate or another TLS version: see its log",
     "WRONG_VERSION_NUMBER": "nobody speaks TLS there: use mqtt:// or the broker's TLS port, usually 8883",
 }
-_NO_HANDSHAKE = (
-    "the broker does not complete the TLS handshake: it may speak no TLS on this port"
-)
+_NO_HANDSHAKE = "the broker does not complete the TLS handshake: it may speak no TLS on this port"
 
 
 @dataclass(frozen=True, slots=True)
