@@ -234,7 +234,10 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "nothing set aside": (["ingest", "set-aside", "show", "4"], "nothing is set aside under 4"),
     "reason that stays wrong": (["ingest", "set-aside", "replay", "--reason", "undecodable"], "stays wrong"),
     "file that is not there": (["registry", "apply", "no.yaml"], "does not exist"),
-    "records for nobody": (["records", "import", __file__, "--enterprise", PLANT], "must end in one of .json, .csv, .xlsx"),
+    "records for nobody": (
+        ["records", "import", __file__, "--enterprise", PLANT],
+        "must end in one of .json, .csv, .xlsx",
+    ),
     "profile that is not there": (["profiles", "show", "nope"], "`tanmai profiles list` shows"),
 }
 
