@@ -133,10 +133,8 @@ def _start_intake(house: House, started: contextlib.ExitStack) -> BrokerAddress 
     chosen = house.settings.mqtt_url
     if chosen == "off":
         return None
-    if chosen == "embedded":
-        address = house.start_broker(started)
-    else:
-        address = BrokerAddress.of(chosen, house.settings.mqtt_tls)
+    external = None if chosen == "embedded" else BrokerAddress.of(chosen, house.settings.mqtt_tls)
+    address = external or house.start_broker(started)
     house.start_listener(address, started)
     if house.listener is not None and not house.listener.wait_connected(MQTT_TIMEOUT_S):
         log.warning("broker_away", why=house.listener.state().detail, next="connecting again in the background")
