@@ -21,10 +21,12 @@ from bench import (
     ingest_http,
     ingest_influx,
     ingest_mqtt,
+    late_reading,
     memory,
     modbus_cycle,
     rollup,
     usage,
+    verify,
 )
 from bench.figure import Figure, table_of
 from bench.processes import BenchFailed
@@ -40,6 +42,8 @@ ROWS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "modbus_cycle": modbus_cycle.run,
     "usage": usage.run,
     "rollup": rollup.run,
+    "late_reading": late_reading.run,
+    "verify": verify.run,
     "accounts_pull": accounts_pull.run,
     "memory": memory.run,
 }

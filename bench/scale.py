@@ -21,10 +21,12 @@ class Scale:
     accounts: int = 2_000  # enterprises whose statements are pulled, of 12 months each
     load_s: float = 20.0  # of load while memory is watched
     points: int = 10_000  # of one reading a minute for a day, made into usage
+    year_days: int = 365  # of two enterprises, with a late reading near its beginning
+    chains: int = 100  # of a year each, verified
 
 
 FULL = Scale()
-TINY = Scale(1, 60, 100, 2, 20, 5, 20, 2, 3, 2, 20, 1.0, 20)
+TINY = Scale(1, 60, 100, 2, 20, 5, 20, 2, 3, 2, 20, 1.0, 20, 20, 2)
 
 
 @dataclass(frozen=True, slots=True)

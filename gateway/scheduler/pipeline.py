@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Engine
 
-from collectors.errors import StoreUnavailable, TanmaiError
+from collectors.errors import TanmaiError
 from gateway.carbon.calendar import ONE_DAY, days_between
 from gateway.registry.model import Registry
 from gateway.scheduler.changed_rules import ChangedRules
@@ -24,7 +24,7 @@ from gateway.scheduler.checks_stage import ChecksStage
 from gateway.scheduler.days import WHOLE, first_open_day, month_of
 from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
 from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
-from gateway.scheduler.usage_stage import UsageStage
+from gateway.scheduler.usage_stage import PASSING, UsageStage
 from gateway.store.database import alone, writing
 from gateway.store.dirty_days_repository import DirtyDay, DirtyDaysRepository, SourceDay
 from gateway.store.kept_repository import KeptRepository
@@ -32,9 +32,6 @@ from gateway.store.statements_repository import StatementsRepository
 from gateway.store.timeseries import TimeSeriesStore
 
 log = structlog.get_logger(__name__)
-
-# Says nothing against an enterprise: the whole run is tried again.
-_PASSING = (StoreUnavailable, MemoryError)
 
 ENDED = "ended."  # under which is kept, per enterprise, up to which day days were marked as ended
 CLAIM_DAYS = 20_000  # (enterprise, source, day) marks worked off at once
@@ -64,9 +61,12 @@ class Pipeline:
         with self.lock, alone(self.engine):
             registry = self.registry()
             rules = self.changed_rules.run(registry, now_ms)
-            usage = self.usage.run(registry, now_ms)
+            failed: dict[str, str] = {}
+            usage = self.usage.run(registry, now_ms, failed)
             self._mark_ended_days(registry, now_ms)
-            entries, statements = self._book(registry, now_ms)
+            entries, statements = self._book(registry, now_ms, failed)
+            if failed:
+                raise AccountsFailed("; ".join(f"{name}: {why}" for name, why in sorted(failed.items())))
             return {
                 "rules": rules,
                 "usage": asdict(usage),
@@ -90,14 +90,16 @@ class Pipeline:
                 DirtyDaysRepository(connection).mark(marks, "automatic")
                 KeptRepository(connection).put_all(ENDED, ended)
 
-    def _book(self, registry: Registry, now_ms: int) -> tuple[EntriesDone, StatementsDone]:
-        """Work off the marked days that have ended; raises AccountsFailed after everybody else's are done."""
+    def _book(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> tuple[EntriesDone, StatementsDone]:
+        """Work off the marked days that have ended; who cannot be booked is put into `failed` with the reason.
+
+        Whoever is in it already waits: his days would be booked without the usage that is missing.
+        """
         marks = DirtyDaysRepository(self.engine)
         entries, statements = EntriesDone(), StatementsDone()
         if not registry.enterprises:
             return entries, statements
         open_days = {name: self._first_open_day(registry, name, now_ms) for name in registry.enterprises}
-        failed: dict[str, str] = {}
         limit = CLAIM_DAYS
         while True:
             claimed = marks.claim(limit, max(open_days.values()))
@@ -111,8 +113,6 @@ class Pipeline:
                 entries, statements = entries + booked, statements + stated
             elif len(claimed) == limit:
                 limit *= 2  # all of these are still open in their own zone, or cannot be done: look further
-            elif failed:
-                raise AccountsFailed("; ".join(f"{name}: {why}" for name, why in sorted(failed.items())))
             else:
                 return entries, statements
 
@@ -122,7 +122,7 @@ class Pipeline:
         """All together, or, if that fails, one enterprise after another, so that one holds nobody else up."""
         try:
             return self._book_together(registry, due, now_ms)
-        except _PASSING:
+        except PASSING:
             raise
         except Exception as error:
             log.warning("accounts_one_by_one", days=len(due), why=repr(error))
@@ -132,7 +132,7 @@ class Pipeline:
                 booked, stated = self._book_together(
                     registry, [mark for mark in due if mark.enterprise == name], now_ms
                 )
-            except _PASSING:
+            except PASSING:
                 raise
             except Exception as error:
                 log.exception("account_failed", enterprise=name, next="its days stay due; the others are booked")

@@ -8,7 +8,8 @@ hours, however old it is.
 Derived points change with the hours of their inputs (`derived_stage`), and are stored by the same write.
 
 What stays true: running it again changes nothing; days are marked before the dirty hours are cleared, so a crash in
-between repeats work and loses none. Limits: CLAIM_HOURS at once, and what `windows` bounds.
+between repeats work and loses none; an enterprise whose usage cannot be made holds up nobody else's. Limits:
+CLAIM_HOURS at once, and what `windows` bounds.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 from sqlalchemy import Engine
 
 from collectors.clock import HOUR_MS
+from collectors.errors import StoreUnavailable
 from gateway.carbon.derived import in_order
 from gateway.carbon.derived_plan import condition_points
 from gateway.carbon.oddities import PointFinding
@@ -33,7 +36,12 @@ from gateway.store.columns import one_after_another, sorted_readings, take_readi
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
 from gateway.store.findings_repository import FindingsRepository, Judged
-from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
+from gateway.store.timeseries import DirtyHours, ReadingColumns, TimeSeriesStore, UsageColumns
+
+log = structlog.get_logger(__name__)
+
+# Says nothing against an enterprise: the whole run is tried again.
+PASSING = (StoreUnavailable, MemoryError)
 
 CLAIM_HOURS = 200_000  # dirty (point, hour) notes worked off at once
 NEIGHBOURS_GROWTH = 8  # so many times more are asked for where the nearest neighbours are not usable
@@ -59,19 +67,51 @@ class UsageStage:
     timeseries: TimeSeriesStore
     derived: DerivedStage
 
-    def run(self, registry: Registry, now_ms: int) -> UsageDone:
-        """Work off the dirty hours there are; those that become dirty meanwhile are the next run's."""
+    def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> UsageDone:
+        """Work off the dirty hours there are; those that become dirty meanwhile are the next run's.
+
+        An enterprise whose usage cannot be made is put into `failed` with the reason, and its hours stay dirty.
+        """
         done = UsageDone()
         left = self.timeseries.dirty_count()
         while left > 0:
             claimed = self.timeseries.claim_dirty(min(CLAIM_HOURS, left))
             if not len(claimed):
                 break
+            bad: set[int] = set()
             for window in windows_of(claimed):
-                done += self.recompute(registry, window, now_ms)
-            self.timeseries.clear_dirty(claimed)
-            done += UsageDone(hours_due=len(claimed))
+                done += self._isolated(registry, window, now_ms, failed, bad)
+            fine = ~np.isin(claimed.point_id, np.array(sorted(bad), np.int32))
+            self.timeseries.clear_dirty(DirtyHours(claimed.point_id[fine], claimed.hour_ms[fine], claimed.token))
+            done += UsageDone(hours_due=int(fine.sum()))
             left -= len(claimed)
+        return done
+
+    def _isolated(
+        self, registry: Registry, window: Window, now_ms: int, failed: dict[str, str], bad: set[int]
+    ) -> UsageDone:
+        """A window, or, if that fails, the part of one enterprise after another, so that one holds nobody else up."""
+        try:
+            return self.recompute(registry, window, now_ms)
+        except PASSING:
+            raise
+        except Exception as error:
+            log.warning("usage_one_by_one", points=len(window.point_ids), why=repr(error))
+        owners: dict[str, list[int]] = {}
+        for point_id in window.point_ids:
+            ref = registry.refs_by_id.get(point_id)
+            if ref is not None:
+                owners.setdefault(ref.enterprise, []).append(point_id)
+        done = UsageDone()
+        for name, point_ids in sorted(owners.items()):
+            try:
+                done += self.recompute(registry, Window(tuple(point_ids), window.start_ms, window.end_ms), now_ms)
+            except PASSING:
+                raise
+            except Exception as error:
+                log.exception("usage_failed", enterprise=name, next="its hours stay due; the others are computed")
+                failed[name] = repr(error)
+                bad.update(point_ids)
         return done
 
     def recompute(self, registry: Registry, window: Window, now_ms: int) -> UsageDone:

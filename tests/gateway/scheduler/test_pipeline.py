@@ -15,7 +15,8 @@ from collectors.reading import Quality
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.pipeline import AccountsFailed
 from gateway.scheduler.statements_stage import StatementsStage
-from gateway.scheduler.usage_stage import recomputed_usage
+from gateway.scheduler.usage_stage import UsageDone, UsageStage, recomputed_usage
+from gateway.scheduler.windows import Window
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.statements_repository import StatementsRepository, Written
@@ -195,6 +196,29 @@ def test_an_enterprise_whose_account_cannot_be_made_is_named_and_holds_up_nobody
     assert (statements.newest(PLANT, "2026-10"), bool(statements.newest(SECOND, "2026-10"))) == (None, True)
     plant.roll_up("2026-10-06 01:01")
     assert statements.newest(PLANT, "2026-10") is not None
+
+
+def test_an_enterprise_whose_usage_cannot_be_made_is_named_and_holds_up_nobody(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant.roll_up("2026-10-04 01:00")  # the rules are known
+    for enterprise in (PLANT, SECOND):
+        plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 0.0, 100.0), enterprise)
+    bad = {point.point_id for point in plant.house.registry().enterprises[PLANT].points()}
+    with monkeypatch.context() as patch:
+        make = UsageStage.recompute
+
+        def recompute(stage: UsageStage, registry: Registry, window: Window, now_ms: int) -> UsageDone:
+            if bad & set(window.point_ids):
+                raise ZeroDivisionError("a rule that makes no sense")
+            return make(stage, registry, window, now_ms)
+
+        patch.setattr(UsageStage, "recompute", recompute)
+        with pytest.raises(AccountsFailed, match=f"{PLANT}: .*a rule that makes no sense"):
+            plant.roll_up("2026-10-06 01:00")
+    assert (plant.standing(), plant.standing(SECOND)) == ({}, {("grid", "2026-10-05"): grid_g("2400")})
+    plant.roll_up("2026-10-06 01:01")
+    assert plant.standing() == {("grid", "2026-10-05"): grid_g("2400")}
 
 
 def _fails(*_arguments: object, **_named: object) -> None:
