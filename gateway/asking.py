@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from typing import Any
@@ -25,3 +26,11 @@ def ask(name: str, /, **arguments: Any) -> dict[str, Any]:
     except OperationFailed as error:
         err.print(str(error), style="red", markup=False, highlight=False)
         sys.exit(1 if error.check_failed else 2)
+
+
+def person() -> str:
+    """Whom to name as the one who acts, unless a command was told: the name that one is logged in by."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number without a name
+        return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.asking import ask, out
+from gateway.asking import ask, out, person
 
 MARKS = {"info": "[dim]·[/]", "warning": "[yellow]▲[/]", "error": "[red]■[/]"}
 
@@ -67,7 +66,7 @@ def show_one(enterprise: str, finding_id: int) -> None:
 @_by
 def acknowledge(enterprise: str, finding_id: int, reason: str, by: str | None) -> None:
     """Take note of a finding: it is no longer open unless its values change."""
-    _history(ask("finding_acknowledge", enterprise=enterprise, id=finding_id, reason=reason, by=by or _person()))
+    _history(ask("finding_acknowledge", enterprise=enterprise, id=finding_id, reason=reason, by=by or person()))
 
 
 @findings.command("reopen")
@@ -77,14 +76,7 @@ def acknowledge(enterprise: str, finding_id: int, reason: str, by: str | None) -
 @_by
 def reopen(enterprise: str, finding_id: int, reason: str, by: str | None) -> None:
     """Open an acknowledged finding again."""
-    _history(ask("finding_reopen", enterprise=enterprise, id=finding_id, reason=reason, by=by or _person()))
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number without a name
-        return ""
+    _history(ask("finding_reopen", enterprise=enterprise, id=finding_id, reason=reason, by=by or person()))
 
 
 def _history(answer: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from collectors.clock import now_ms, to_ms
 from collectors.errors import StoreUnavailable
-from gateway import finding_operations, record_operations
+from gateway import finding_operations, ledger_operations, record_operations
 from gateway import footprint_operations as footprints
 from gateway.accounts.documents import instant
 from gateway.accounts.periods import Period, parse_period
@@ -290,6 +290,11 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "evidence_get": record_operations.get_evidence,
     "rollup": _rollup,
     "close": _close,
+    "reopen": ledger_operations.reopen,
+    "adjustment_request": ledger_operations.request_adjustment,
+    "adjustment_approve": ledger_operations.approve_adjustment,
+    "adjustment_withdraw": ledger_operations.withdraw_adjustment,
+    "adjustment_list": ledger_operations.list_adjustments,
     "account": _account,
     "explain": _explain,
     "proof": _proof,

@@ -101,6 +101,9 @@ def account(out: Console, answer: Mapping[str, Any]) -> None:
         f"({statement['status']})",
         highlight=False,
     )
+    if statement["reopened"] is not None:
+        act = statement["reopened"]
+        out.print(f"reopened by {act['by']} at {act['at']}: {act['why']}", markup=False, highlight=False)
     totals = Table(box=None, show_header=False)
     totals.add_column()
     totals.add_column(justify="right")
@@ -247,6 +250,16 @@ def explanation(out: Console, answer: Mapping[str, Any]) -> None:
             f"record {escape(record['id'])}: {record['amount']:,} {record['unit']} from {record['start']} to "
             f"{record['end']} {escape(record['note'])}"
         )
+    for one in answer["adjustments"]:
+        branch = activity.add(
+            f"adjustment {one['number']}: {one['emission_kg']:+,.3f} kgCO2e, {one['energy_kgce']:+,.3f} kgce by "
+            f"{escape(one['author'])} at {one['asked_at']}: {escape(one['why'])}"
+        )
+        branch.add(f"evidence {one['evidence']}")
+        if one["approved_by"]:
+            branch.add(
+                f"approved by {escape(one['approved_by'])} at {one['approved_at']}: {escape(one['approved_why'])}"
+            )
     activity.add(f"digest {entry['digest']}")
     out.print(tree)
 

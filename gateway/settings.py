@@ -77,6 +77,11 @@ class Settings:
     close_day: int = _setting(
         5, "TANMAI_CLOSE_DAY", "day of the next month on which a month closes by itself; 0 = only by `tanmai close`"
     )
+    adjustment_approval_kg: float = _setting(
+        0.0,
+        "TANMAI_ADJUSTMENT_APPROVAL_KG",
+        "kg CO2e or kgce above which an adjustment needs a second person; 0 = every one does",
+    )
     quota_readings_per_s: float = _setting(
         0.0, "TANMAI_QUOTA_READINGS_PER_S", "readings a second that an agent or device may send; 0 = no limit"
     )
@@ -204,6 +209,8 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
     for field in dataclasses.fields(settings):
         if field.name.endswith("_per_s") and getattr(settings, field.name) < 0:
             wrong.append((field.metadata["variable"], "must not be negative; 0 = no limit"))
+    if not 0 <= settings.adjustment_approval_kg < float("inf"):
+        wrong.append(("TANMAI_ADJUSTMENT_APPROVAL_KG", "must be a number that is not negative; 0 = every one"))
     if settings.set_aside_days < 0:
         wrong.append(("TANMAI_SET_ASIDE_DAYS", "must not be negative; 0 = no limit"))
     if settings.log_level not in ("debug", "info", "warning", "error"):

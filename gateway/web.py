@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, Response, request
 from collectors.message_types import work_out_structs
 from gateway.api import (
     accounts,
+    adjustments,
     auth,
     changes,
     enterprises,
@@ -35,6 +36,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     findings.blueprint,
     entries.blueprint,
     accounts.blueprint,
+    adjustments.blueprint,
     changes.blueprint,
     roots.blueprint,
     operations.blueprint,

@@ -70,6 +70,14 @@ class MethodDocument(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle: tuple[Group, ...]
 
 
+class ReopeningDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Who opened a closed month again, and why; its statement's next version says so for good."""
+
+    at: str
+    by: str
+    why: str
+
+
 class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     """Sums of a period. A month has a version; any other period is summed when asked for and has version 0."""
 
@@ -97,6 +105,7 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     market_based: SideDocument | None = None
     method: MethodDocument | None = None
     quality: QualityDocument | None = None
+    reopened: ReopeningDocument | None = None  # how this version came to follow a closed one: by an operator's act
 
 
 class SignedStatement(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from collectors.profile import MeterProfile
 from collectors.quantities import QUANTITIES
 from gateway.accounts.derived_steps import FormulaStep, formula_of, inputs_behind
-from gateway.accounts.documents import Bilingual, EntryDocument, entry_document, instant
+from gateway.accounts.documents import Bilingual, EntryDocument, entry_document, instant, kilo
 from gateway.accounts.series import UsageItem, hours_of
 from gateway.carbon.calendar import day_window_ms
 from gateway.carbon.explain import BASES, computed, energy_computed, other_side
@@ -95,6 +95,21 @@ class RecordStep(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str  # SHA-256 of the file that backs it
 
 
+class AdjustmentStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asked to be added, as the entry itself says it."""
+
+    number: int
+    emission_kg: float
+    energy_kgce: float
+    author: str
+    why: str
+    evidence: str  # SHA-256 of a file in the evidence store
+    asked_at: str
+    approved_by: str  # "" = it was below the threshold
+    approved_why: str
+    approved_at: str
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     entry: EntryDocument
@@ -112,6 +127,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     points: list[PointStep]
     inputs: list[PointStep]  # what derived ones of these points are computed from, down to the instruments
     records: list[RecordStep]
+    adjustments: list[AdjustmentStep]  # of an entry that operators asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +169,23 @@ def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation |
         points=[] if source is None else _points(archive, registered, source, window_ms),
         inputs=[] if source is None else _inputs(archive, registered, source, window_ms),
         records=[] if source is None or not source.records else _records(archive.engine, entry.draft),
+        adjustments=[_adjustment(one) for one in entry.draft.calculation.get("adjustments", ())],
+    )
+
+
+def _adjustment(part: Mapping[str, Any]) -> AdjustmentStep:
+    approved = part["approved"]
+    return AdjustmentStep(
+        number=part["number"],
+        emission_kg=kilo(int(part["emission_g"])),
+        energy_kgce=kilo(int(part["energy_gce"])),
+        author=part["author"],
+        why=part["why"],
+        evidence=part["evidence"],
+        asked_at=instant(part["asked_at_ms"]),
+        approved_by="" if approved is None else approved["by"],
+        approved_why="" if approved is None else approved["why"],
+        approved_at="" if approved is None else instant(approved["at_ms"]),
     )
 
 

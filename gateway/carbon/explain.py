@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.carbon.emission import decimal_text, side_g
 from gateway.carbon.formula import ACTIVITY
-from gateway.carbon.model import Draft
+from gateway.carbon.model import OPERATOR_BASIS, Draft
 
 # basis -> (zh, en)
 BASES: dict[str, tuple[str, str]] = {
@@ -32,19 +32,24 @@ BASES: dict[str, tuple[str, str]] = {
         "仅计能耗,排放已由烟气连续监测计量",
         "energy only: the emission is in the stack's continuous measurement",
     ),
+    "operator": ("人工调整,附理由与凭证", "an operator's adjustment, with reason and evidence"),
     "measured": ("排放量为实测", "the emission itself was measured"),
     "zero_with_evidence": ("有凭证的绿色电力按零计", "green power with evidence counts zero"),
 }
 
 
 def computed(draft: Draft) -> str:
-    """The emission with its numbers: `120.5 kWh × 0.5306 kgCO2/kWh = 63937 gCO2e`."""
+    """The emission with its numbers: `120.5 kWh × 0.5306 kgCO2/kWh = 63937 gCO2e`; an adjustment's as it is."""
+    if draft.basis == OPERATOR_BASIS:
+        return f"{draft.emission_g} gCO2e"
     return _filled(draft, draft.calculation, draft.emission_g, "gCO2e")
 
 
 def energy_computed(draft: Draft) -> str:
     """The energy with its numbers, in grams of standard coal; empty where the activity carries none."""
     energy = draft.calculation.get("energy")
+    if draft.basis == OPERATOR_BASIS:
+        return f"{draft.energy_gce} gce"
     return "" if energy is None else _filled(draft, energy, draft.energy_gce, "gce")
 
 

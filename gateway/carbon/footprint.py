@@ -19,9 +19,10 @@ from datetime import date
 from fractions import Fraction
 from typing import Literal
 
+from gateway.carbon.adjustments import source_behind
 from gateway.carbon.allocation import parts_of, weights_of
 from gateway.carbon.emission import round_half_even
-from gateway.carbon.model import Draft, Entry, Factor
+from gateway.carbon.model import OPERATOR_BASIS, Draft, Entry, Factor
 from gateway.carbon.units import convert
 from gateway.registry.model import STAGES, Enterprise
 
@@ -114,7 +115,8 @@ def footprint_of(
     found = []
     for line in lines.values():
         draft = line.newest
-        weights = weights_of(enterprise.allocation, enterprise.products, made_u, enterprise.source(draft.source))
+        source = enterprise.source(source_behind(draft.source))
+        weights = weights_of(enterprise.allocation, enterprise.products, made_u, source)
         if product_id not in weights:
             continue
         place, shares = list(weights).index(product_id), list(weights.values())
@@ -160,12 +162,13 @@ def _lines(
         if draft.stage not in stages:
             continue
         line = lines.setdefault((draft.source, draft.activity), _Line(draft))
-        factor = life_cycle(draft.day) if draft.activity in BY_LIFE_CYCLE else None
+        by_hand = draft.basis == OPERATOR_BASIS  # grams without an amount: they stay what they are
+        factor = life_cycle(draft.day) if draft.activity in BY_LIFE_CYCLE and not by_hand else None
         if factor is not None:
             used[factor.id] = None
             grams, line.factor, line.edition = _by_life_cycle_g(draft, factor), factor.id, factor.edition
         else:
-            if draft.activity in (*BY_LIFE_CYCLE, *WITHOUT_LIFE_CYCLE):
+            if draft.activity in (*BY_LIFE_CYCLE, *WITHOUT_LIFE_CYCLE) and not by_hand:
                 kept[draft.activity] = None
             grams, line.factor, line.edition = draft.emission_g, draft.factor, draft.edition
         line.grams += grams

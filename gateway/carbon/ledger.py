@@ -20,7 +20,7 @@ from datetime import date
 
 from gateway.carbon.emission import recomputed, side_recomputed
 from gateway.carbon.evidence import canonical_json
-from gateway.carbon.model import Draft, Entry, Reason
+from gateway.carbon.model import OPERATOR_BASIS, Draft, Entry, Reason
 
 FORMAT = 1
 NO_HASH = "0" * 64  # what the first entry of a chain follows
@@ -56,8 +56,9 @@ def diff(
 ) -> list[Posting]:
     """What to post so that exactly `desired` stands; `standing` and `desired` are of the same sources and days.
 
-    A (source, day) that is booked for the first time has the reason `automatic`; later ones take theirs from
-    `reasons`, where `automatic` becomes `late-data`, or `restated-factor` if only the factor differs.
+    A (source, day) that is booked for the first time has the reason `automatic`, or `operator` if an operator asked for
+    it; later ones take theirs from `reasons`, where `automatic` becomes `late-data`, or `restated-factor` if only the
+    factor differs.
     """
     wanted = {(draft.source, draft.day): draft for draft in desired}
     if len(wanted) != len(desired):
@@ -76,7 +77,7 @@ def diff(
             postings.append(Posting(draft, reason))
         booked.add(key)
     fresh = sorted((draft for key, draft in wanted.items() if key not in booked), key=lambda d: (d.day, d.source))
-    return postings + [Posting(draft, "automatic") for draft in fresh]
+    return postings + [Posting(draft, "operator" if draft.basis == OPERATOR_BASIS else "automatic") for draft in fresh]
 
 
 def _reason(old: Draft, new: Draft | None, given: Reason) -> Reason:

@@ -25,7 +25,9 @@ Basis = Literal[
     "measured",  # the emission itself was measured
     "zero_with_evidence",  # green power covered by a certificate, contract or settlement
     "measured_elsewhere",  # energy only: the emission is in the stack's measurement
+    "operator",  # no factor: an adjustment that a person asked for
 ]
+OPERATOR_BASIS: Basis = "operator"
 Reason = Literal["automatic", "late-data", "restated-factor", "operator"]
 
 

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.carbon.model import Draft, Quality
+from gateway.carbon.model import OPERATOR_BASIS, Draft, Quality
 
 WELL_COVERED_PPM = 900_000
 MOSTLY_ESTIMATED_PPM = 200_000
@@ -45,6 +45,7 @@ BASES: Mapping[str, int] = {
     "older_edition": 3,
     "regional_fallback": 3,
     "default": 4,
+    "operator": 4,
 }
 WORST = 4
 
@@ -59,7 +60,7 @@ class Part:
 
 def activity_score(draft: Draft, *, by_record: bool) -> int:
     """1 to 4 of an entry's amount."""
-    if by_record:
+    if by_record or draft.basis == OPERATOR_BASIS:
         return 3
     if draft.estimated_ppm > MOSTLY_ESTIMATED_PPM:
         return 4

@@ -61,6 +61,7 @@ BASES: Mapping[str, LazyString] = {
     "supplier_specific": _("供应商提供"),
     "measured": _("实测"),
     "zero_with_evidence": _("有凭证计零"),
+    "operator": _("人工更正"),
 }
 
 REASONS: Mapping[str, LazyString] = {

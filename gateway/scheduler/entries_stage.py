@@ -2,7 +2,7 @@
 
 What stays true: an entry is never changed; a day that gives another figure, factor or evidence is reversed and booked
 anew with the reason. Running it again posts nothing. Only days that have ended in the enterprise's zone are booked.
-A day without a factor is a finding and a visible hole, never a zero.
+A day without a factor is a finding and a visible hole, never a zero. Adjustments are booked on lines of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import date
 from sqlalchemy import Engine
 
 from gateway.carbon import ledger
+from gateway.carbon.adjustments import drafts_of, is_line
 from gateway.carbon.calendar import day_start_ms, day_window_ms, local_day
 from gateway.carbon.choices import findings_of
 from gateway.carbon.emission import draft_of
@@ -21,6 +22,7 @@ from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import Activity, Draft, Entry, Finding, MissingFactor, Reason
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource, points_of
+from gateway.store.adjustments_repository import AdjustmentsRepository
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDay
 from gateway.store.findings_repository import FindingsRepository, Judged
@@ -103,12 +105,20 @@ class EntriesStage:
         enterprise = registry.enterprises[enterprise_id]
         timezone = registry.park_of(enterprise_id).timezone
         drafts, findings = self.desired(registry, enterprise, days_of, activities, local_day(now_ms, timezone))
+        drafts += self._adjusted(enterprise_id, days_of)
         judged = [
             Judged(enterprise_id, source, *day_window_ms(day, timezone))
             for source, days in days_of.items()
             for day in days
         ]
         return _Due(enterprise_id, days_of, drafts, findings, judged, corrected, now_ms)
+
+    def _adjusted(self, enterprise_id: str, days_of: DaysOf) -> list[Draft]:
+        """What should stand on those of these sources that are lines of adjustments."""
+        lines = {line: days for line, days in days_of.items() if is_line(line)}
+        days = set[date]().union(*lines.values())
+        found = drafts_of(AdjustmentsRepository(self.engine).of_days(enterprise_id, days))
+        return [draft for draft in found if draft.day in lines.get(draft.source, ())]
 
     def _book(self, due: Sequence[_Due]) -> EntriesDone:
         """Post the differences of some enterprises, all of them in one transaction."""

@@ -23,7 +23,7 @@ from gateway.scheduler.changed_rules import ChangedRules
 from gateway.scheduler.checks_stage import ChecksStage
 from gateway.scheduler.days import WHOLE, first_open_day, month_of
 from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
-from gateway.scheduler.statements_stage import StatementsDone, StatementsStage
+from gateway.scheduler.statements_stage import StatementsDone, StatementsStage, act_of, reopened_in
 from gateway.scheduler.usage_stage import PASSING, UsageStage
 from gateway.store.database import alone, writing
 from gateway.store.dirty_days_repository import DirtyDay, DirtyDaysRepository, SourceDay
@@ -154,7 +154,10 @@ class Pipeline:
         return entries, statements
 
     def close_months(self, now_ms: int, close_day: int) -> int:
-        """Close the open months whose closing day has come and that have been quiet for a while; gives how many."""
+        """Close the open months whose closing day has come and that have been quiet for a while; gives how many.
+
+        A month that an operator reopened stays open until an operator closes it.
+        """
         if close_day == 0:
             return 0
         closed = 0
@@ -166,7 +169,7 @@ class Pipeline:
                     continue
                 today = self._first_open_day(registry, enterprise.id, now_ms)
                 due = (date.fromisoformat(f"{stored.period}-01") + 31 * ONE_DAY).replace(day=close_day)
-                if today >= due:
+                if today >= due and reopened_in(stored) is None:
                     closed += self.statements.close(registry, enterprise, stored.period, now_ms) is not None
         return closed
 
@@ -190,6 +193,13 @@ class Pipeline:
                 else:
                     done.append((enterprise.id, version))
         return done, refused
+
+    def reopen(self, period: str, enterprise: str, by: str, why: str, now_ms: int) -> int | None:
+        """Open a closed month again as its next version; gives its number, or None if the month is not closed."""
+        with self.lock, alone(self.engine):
+            registry = self.registry()
+            act = act_of(by, why, now_ms)
+            return self.statements.reopen(registry, registry.enterprises[enterprise], period, act, now_ms)
 
     def _first_open_day(self, registry: Registry, enterprise: str, now_ms: int) -> date:
         return first_open_day(now_ms, self.settle_s, registry.park_of(enterprise).timezone)

@@ -2,7 +2,8 @@
 
 What stays true: a statement is the sum of the entries that stand, nothing else. While a month is open its one version
 follows the ledger in place. A closed version never changes: what is corrected later makes the next version, closed at
-once, which names its predecessor. Writing the same again changes nothing and tells nobody.
+once, which names its predecessor. An operator may reopen a closed month: the next version is open then, says who did it
+and why, and follows the ledger until somebody closes it. Writing the same again changes nothing and tells nobody.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from gateway.accounts.documents import as_far_as, body_of, statement_document, statement_from
+from gateway.accounts.documents import (
+    ReopeningDocument,
+    as_far_as,
+    body_of,
+    instant,
+    statement_document,
+    statement_from,
+)
 from gateway.accounts.output import rating_input
 from gateway.accounts.rating_documents import rating_document
 from gateway.carbon.calendar import ONE_DAY
@@ -28,6 +36,7 @@ from gateway.signing import Signer
 from gateway.store.canonical_json import sha256_of
 from gateway.store.changes_repository import hold_feed
 from gateway.store.database import writing
+from gateway.store.reopenings_repository import Reopening, ReopeningsRepository
 from gateway.store.statements_repository import StatementsRepository, Status, StoredRating, StoredStatement, Written
 
 MONTHS_PER_COMMIT = 100  # of enterprises, stated and rated in one transaction
@@ -72,10 +81,34 @@ class StatementsStage:
             newest = facts.newest
             if newest is None or newest.status == "closed":
                 return None
-            body = _body(summed(enterprise, month, facts), newest.version, "closed", newest.predecessor)
+            statement = summed(enterprise, month, facts)
+            body = _body(statement, newest.version, "closed", newest.predecessor, reopened_in(newest))
             signature = self.signer.sign("tanmai-statement", body)
             StatementsRepository(connection).freeze(enterprise.id, month, newest.version, body, signature, now_ms)
         return newest.version
+
+    def reopen(
+        self, registry: Registry, enterprise: Enterprise, month: str, act: ReopeningDocument, now_ms: int
+    ) -> int | None:
+        """Make the next version of a closed month, open; gives its number, or None if the month is not closed."""
+        wanted = [(enterprise.id, month)]
+        with writing(self.engine) as connection:
+            hold_feed(connection)
+            facts = facts_of(connection, registry, wanted, now_ms, self.settle_s)[enterprise.id, month]
+            newest = facts.newest
+            if newest is None or newest.status != "closed":
+                return None
+            statement, version = summed(enterprise, month, facts), newest.version + 1
+            body = _body(statement, version, "open", newest.version, act)
+            stored = StoredStatement(
+                enterprise.id, month, version, "open", body, sha256_of(body), "", newest.version, now_ms
+            )
+            ReopeningsRepository(connection).add(
+                Reopening(enterprise.id, month, version, at_ms=now_ms, by=act.by, why=act.why)
+            )
+            rating = self._rated(enterprise, statement, version, facts, now_ms)
+            StatementsRepository(connection).put_all([Written(stored, rating)], now_ms)
+        return version
 
     def _refresh(
         self, connection: Connection, registry: Registry, wanted: Sequence[EnterpriseMonth], now_ms: int
@@ -100,7 +133,8 @@ class StatementsStage:
         if newest is not None and closed and _same_account(newest, statement):
             return Written(rating=self._rated(enterprise, statement, newest.version, facts, now_ms))
         version, predecessor = _due_version(newest)
-        body = _body(statement, version, "closed" if closed else "open", predecessor)
+        reopened = None if newest is None or closed else reopened_in(newest)
+        body = _body(statement, version, "closed" if closed else "open", predecessor, reopened)
         rating = self._rated(enterprise, statement, version, facts, now_ms)
         if newest is not None and not closed and newest.body == body:
             return Written(rating=rating)
@@ -141,8 +175,21 @@ def summed(enterprise: Enterprise, month: str, facts: MonthFacts) -> Statement:
     )
 
 
-def _body(statement: Statement, version: int, status: Status, predecessor: int | None) -> str:
-    return body_of(statement_document(statement, version, status, predecessor))
+def act_of(by: str, why: str, now_ms: int) -> ReopeningDocument:
+    """A reopening as statements say it."""
+    return ReopeningDocument(at=instant(now_ms), by=by, why=why)
+
+
+def reopened_in(stored: StoredStatement) -> ReopeningDocument | None:
+    """How a stored version was reopened; None for one that was not."""
+    return statement_from(stored.body).reopened
+
+
+def _body(
+    statement: Statement, version: int, status: Status, predecessor: int | None, reopened: ReopeningDocument | None
+) -> str:
+    document = statement_document(statement, version, status, predecessor)
+    return body_of(msgspec.structs.replace(document, reopened=reopened))
 
 
 def _due_version(newest: StoredStatement | None) -> tuple[int, int | None]:
@@ -158,4 +205,6 @@ def _same_account(stored: StoredStatement, statement: Statement) -> bool:
     """Does a closed version still say what the ledger says? Its place in the chain may have moved on."""
     was = statement_from(stored.body)
     now = as_far_as(was, statement_document(statement, stored.version, "closed", stored.predecessor))
-    return was == msgspec.structs.replace(now, last_seq=was.last_seq, findings_open=was.findings_open)
+    return was == msgspec.structs.replace(
+        now, last_seq=was.last_seq, findings_open=was.findings_open, reopened=was.reopened
+    )

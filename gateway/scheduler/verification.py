@@ -18,15 +18,17 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from gateway.accounts.documents import StatementDocument, statement_from
+from gateway.accounts.documents import StatementDocument, instant, statement_from
 from gateway.accounts.periods import Period
 from gateway.accounts.rating_documents import rating_from
 from gateway.carbon import ledger
+from gateway.carbon.adjustments import is_line
 from gateway.carbon.model import Entry
 from gateway.carbon.quick_chain import LINE_COLUMNS, Booked, QuickChecks
 from gateway.carbon.statement import counts
 from gateway.registry.model import COMPLIANCE_GROUPS, GROUPS, Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource
+from gateway.scheduler.adjustment_checks import AdjustmentChecks
 from gateway.scheduler.changed_rules import EVER
 from gateway.scheduler.days import days_fed_by, month_days
 from gateway.scheduler.derived_stage import DerivedStage
@@ -40,6 +42,7 @@ from gateway.store.canonical_json import sha256_of
 from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
+from gateway.store.reopenings_repository import Reopening, ReopeningsRepository
 from gateway.store.statements_repository import StatementsRepository, StoredStatement
 from gateway.store.timeseries import TimeSeriesStore
 
@@ -128,11 +131,16 @@ class Verifier:
             if len(standing) < len(booked):
                 left_out = len(booked) - len(standing)
                 notes.append(f"{name}: {left_out} booked days have new readings waiting for the roll-up; left out")
+            lines = [one for one in booked if is_line(one.draft.source)]
+            adjusted = AdjustmentChecks(self.engine, waiting).first_fault(name, lines, span)
+            if adjusted is not None:
+                return Broken(name, adjusted[0], adjusted[1].isoformat(), adjusted[2])
+            standing = [one for one in standing if not is_line(one.draft.source)]
             broken = self._against_readings(registry, enterprise, standing, checked)
             if broken is not None:
                 return broken
             days_of: dict[str, set[date]] = {}
-            for one in booked:
+            for one in (own for own in booked if not is_line(own.draft.source)):
                 days_of.setdefault(one.draft.source, set()).add(one.draft.day)
             fault = UnbookedDays(self.engine, self.timeseries, waiting).first(registry, enterprise, days_of, span)
             if fault is not None:
@@ -170,12 +178,14 @@ class Verifier:
         return None if fault is None else Broken(enterprise.id, "", fault[0].isoformat(), fault[1])
 
     def _statements(self, name: str, span: tuple[date, date], sums: ByMonth, checked: Checked) -> Broken | None:
+        reopened = {(one.period, one.version): one for one in ReopeningsRepository(self.engine).of_enterprise(name)}
         for stored in StatementsRepository(self.engine).of_enterprise(name):
             first, end = month_days(stored.period)
             if end <= span[0] or first >= span[1]:
                 continue
             checked.statements += 1
             what = self._statement(stored, sums.get(stored.period, []), checked)
+            what = what or _reopening(stored, reopened.get((stored.period, stored.version)))
             if what:
                 return Broken(name, "", stored.period, f"version {stored.version}: {what}")
         return None
@@ -228,6 +238,17 @@ class Verifier:
 
 
 ByMonth = dict[str, list[Booked]]
+
+
+def _reopening(stored: StoredStatement, kept: Reopening | None) -> str:
+    """Whether a version says of its reopening what was kept of it."""
+    said = statement_from(stored.body).reopened
+    if kept is None:
+        return "" if said is None else f"says that {said.by} reopened it, of which nothing was kept"
+    told = None if said is None else (said.at, said.by, said.why)
+    if told == (instant(kept.at_ms), kept.by, kept.why):
+        return ""
+    return f"was reopened by {kept.by}: its text does not say so, or says it differently"
 
 
 def _by_month(booked: Sequence[Booked]) -> ByMonth:

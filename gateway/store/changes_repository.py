@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from gateway.store.database import Bind, reading, take_turns
 from gateway.store.schema import changes
 
-ChangeKind = Literal["statement", "rating"]
+ChangeKind = Literal["statement", "rating", "reopening"]
 ToldChange = tuple[ChangeKind, str, str, int]  # kind, enterprise, period, version
 
 
@@ -57,7 +57,7 @@ def note_changes(
 
 
 def tell(connection: Connection, told: Sequence[ToldChange], at_ms: int) -> None:
-    """Append changes of both kinds in this order; the caller holds the feed."""
+    """Append changes of any kind in this order; the caller holds the feed."""
     if not told:
         return
     last = connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()

@@ -1,7 +1,8 @@
 """The relational tables, for SQLite and PostgreSQL alike. Alembic's migrations create them; a test compares the two.
 
-What stays true: `ledger_entries`, `changes`, `ledger_roots`, `ledger_spans` and `finding_decisions` only grow. Times
-are UTC epoch milliseconds. JSON columns hold canonical text (sorted keys, no spaces) where a hash covers them.
+What stays true: `ledger_entries`, `changes`, `ledger_roots`, `ledger_spans`, `finding_decisions` and `footprints` only
+grow. Operators' acts stand in `acts_schema`. Times are UTC epoch milliseconds. JSON columns hold canonical text (sorted
+keys, no spaces) where a hash covers them.
 """
 
 from __future__ import annotations
@@ -283,7 +284,7 @@ changes = Table(
     "changes",
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", String(16), nullable=False),  # statement | rating
+    Column("kind", String(16), nullable=False),  # statement | rating | reopening
     Column("enterprise", String(18), nullable=False),
     Column("period", String(10), nullable=False),
     Column("version", Integer, nullable=False),

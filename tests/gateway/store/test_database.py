@@ -13,8 +13,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, func, select, text
 
 from collectors.errors import ConfigurationError, StoreRefused, StoreUnavailable
+from gateway.store.acts_schema import metadata
 from gateway.store.database import alone, open_database, reading, take_turns, upsert, writing
-from gateway.store.schema import changes, metadata, settings_kept
+from gateway.store.schema import changes, settings_kept
 
 
 def test_migrated_database_is_the_schema(engine: Engine) -> None:
@@ -121,7 +122,17 @@ def test_sqlite_replace_cannot_overwrite_what_only_grows(tmp_path: Path) -> None
 @pytest.mark.real("postgresql")
 def test_postgresql_cannot_truncate_what_only_grows(postgresql: str) -> None:
     engine = open_database(postgresql)
-    for table in ("ledger_entries", "changes", "ledger_roots", "ledger_spans", "finding_decisions", "footprints"):
+    for table in (
+        "ledger_entries",
+        "changes",
+        "ledger_roots",
+        "ledger_spans",
+        "finding_decisions",
+        "footprints",
+        "reopenings",
+        "adjustments",
+        "adjustment_decisions",
+    ):
         with pytest.raises(StoreRefused, match=f"{table} only grows"), writing(engine) as connection:
             connection.execute(text(f"TRUNCATE {table}"))
     engine.dispose()
