@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -263,7 +264,7 @@ def test_the_description_names_every_call_and_loads_nothing_from_outside(seeded_
     assert document["openapi"].startswith("3.1")
     described = set(document["paths"])
     routes = {
-        rule.rule.replace("<", "{").replace(">", "}")
+        re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for rule in seeded_park.app.url_map.iter_rules()
         if rule.rule.startswith("/api/")
     }
