@@ -26,6 +26,7 @@ import structlog
 from collectors.driver import ERROR_KINDS, PolledDevice
 from collectors.errors import StoreUnavailable
 from collectors.reading import Quality, Reading
+from collectors.wire import Receipt
 from edge_agent.buffer import Buffer, BufferStats
 from edge_agent.clock_guard import ClockGuard
 from edge_agent.health import Health, LineState, encode_status, offline
@@ -84,6 +85,7 @@ class EdgeAgent:
         self._health = Health({device.polled.id: device.bus for device in devices}, now_ms)
         self._guard = guard or ClockGuard(now_ms)
         self._in_doubt = False  # as we last said it
+        self._unheard: list[Receipt] = []  # what the clock guard has yet to hear
         self._started_in_doubt: set[str] = set()  # devices whose poll began while the clock was in doubt
         self._pause_when_full = pause_when_full
         self._paused = False
@@ -108,6 +110,7 @@ class EdgeAgent:
         """
         if steady_ms is not None:
             self._watch_clock(now_ms, steady_ms)
+        self._unheard.clear()
         self._pause_or_go_on()
         self._poll(now_ms)
         self._collect(now_ms)
@@ -115,7 +118,8 @@ class EdgeAgent:
         self._settle(now_ms)
         self._send(now_ms)
         self._report(now_ms)
-        return self._seconds_until_due(now_ms)
+        # What a receipt says of the clock is as exact as its time: it is judged at once, with a new one.
+        return 0.0 if self._unheard and steady_ms is not None else self._seconds_until_due(now_ms)
 
     def hold(self) -> None:
         """Start no more polls until `reconfigure`; everything else goes on."""
@@ -155,6 +159,8 @@ class EdgeAgent:
 
     def _watch_clock(self, now_ms: int, steady_ms: int) -> None:
         step_ms = self._guard.look(now_ms, steady_ms)
+        for receipt in self._unheard:
+            self._guard.heard(receipt, now_ms)
         if step_ms:
             _log.warning("clock_was_set", by_s=step_ms / 1000)
             self.renew_status()
@@ -235,10 +241,11 @@ class EdgeAgent:
             return
         for receipt in receipts:
             self._health.received(receipt, now_ms)
-            self._guard.heard(receipt, now_ms)
             if receipt.status in ("conflict", "rejected"):
                 reasons = ", ".join(reason.reason for reason in receipt.reasons)
                 _log.warning("batch_set_aside", batch=receipt.batch, status=receipt.status, reasons=reasons)
+        # A receipt may have come after `now_ms`, while this step wrote to disk. The next step's time is surely later.
+        self._unheard += receipts
         try:
             self._buffer.acknowledge(receipts, now_ms)
         except StoreUnavailable as error:  # the batches are still there, are sent again and confirmed again

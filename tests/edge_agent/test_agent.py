@@ -330,7 +330,8 @@ def test_receipt_shows_that_the_clock_is_off_and_the_next_readings_say_so(
     agent = make_agent()
     agent.step(now_ms, 0)
     confirm(line, now_ms - 3_600_000)  # by the gateway's clock
-    agent.step(now_ms + 100, 100)
+    assert agent.step(now_ms + 100, 100) == 0.0, "a receipt is judged with a time that is surely later than its own"
+    agent.step(now_ms + 110, 110)
     agent.step(now_ms + 10_000, 10_000)
     marks = qualities(line)
     assert (marks[now_ms], marks[now_ms + 10_000]) == ({0}, {1})

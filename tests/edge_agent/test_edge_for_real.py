@@ -100,7 +100,7 @@ def kept_ids(agent: Agent) -> set[str]:
 
 def marks_of(payloads: dict[str, bytes]) -> set[int]:
     """The qualities that readings carry, as the gateway has them."""
-    blocks = [block for payload in payloads.values() for block in decode_batch(payload).blocks]
+    blocks = [block for payload in list(payloads.values()) for block in decode_batch(payload).blocks]
     return {
         mark for block in blocks for mark in ([0] if block.quality is None else set(block.quality.ravel().tolist()))
     }
@@ -108,7 +108,7 @@ def marks_of(payloads: dict[str, bytes]) -> set[int]:
 
 def times_of(payloads: dict[str, bytes], device: str) -> list[int]:
     """The instants at which a device was read, as the gateway has them."""
-    blocks = [block for payload in payloads.values() for block in decode_batch(payload).blocks]
+    blocks = [block for payload in list(payloads.values()) for block in decode_batch(payload).blocks]
     return sorted(int(at_ms) for block in blocks if block.device == device for at_ms in block.at_ms)
 
 
@@ -230,7 +230,7 @@ def test_dead_bus_neither_slows_the_other_bus_nor_the_stop(
 def test_broken_configuration_starts_nothing(config: Path) -> None:
     config.write_text(config.read_text().replace("bus: bus-1, unit: 2", "bus: bus-7, unit: 2"))
     command = [sys.executable, "-c", "from edge_agent.cli import edge; edge()", "run", "--config", str(config)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=dict(os.environ))
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ))
     assert ended.returncode == 2
     assert "there is no bus bus-7" in ended.stderr
     assert not config.with_name("edge-buffer.sqlite").exists()

@@ -192,12 +192,18 @@ def test_green_power_is_taken_out_by_its_own_meter_and_the_rest_agrees_to_the_gr
 # --- in a browser ---------------------------------------------------------------------------------------------------
 
 
+def note_failure(complaints: list[str], request: Any) -> None:
+    """A request that failed; not one that the browser gave up because the next page was opened."""
+    if request.failure != "net::ERR_ABORTED":
+        complaints.append(f"failed: {request.url}: {request.failure}")
+
+
 def test_pages_open_without_errors_and_show_pictures(demo: Demo, page: Page) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    page.on("requestfailed", lambda request: note_failure(complaints, request))
     page.goto(f"{demo.ready['url']}/login#token={demo.tokens['park']}")
     page.wait_for_url(f"**/parks/{PARK}")
     places = {

@@ -89,8 +89,9 @@ def test_three_roles_on_city_servers_book_what_a_meter_shows(
     until(lambda: entries(), "the scheduler role books the day")
     assert [entry["amount"] for entry in entries()] == [240.0]
     assert [entry["emission_kg"] for entry in entries()] == [127.344]  # 240 kWh × 0.5306 kgCO2/kWh
-    report = web.operation("verify")
-    assert report["ok"] and report["checked"]["entries_against_readings"] == 1
+    # The scheduler may still hold the day's hours for due, and such days are left out.
+    until(lambda: web.operation("verify")["checked"]["entries_against_readings"] == 1, "the day compared with readings")
+    assert web.operation("verify")["ok"]
 
 
 def test_an_agent_delivers_over_the_guarded_broker_and_forgets_on_receipt(
