@@ -15,7 +15,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -161,6 +161,22 @@ def build(document: Document, shape: type[T], problems: list[Problem], path: Key
         raw = raw[part]
     value = _convert(raw, shape, path, document, problems)
     return typing.cast(T, value) if len(problems) == before else None
+
+
+def build_all(folder: Path, shape: type[T], problems: list[Problem]) -> Iterator[tuple[Path, Document, T]]:
+    """Every `*.yaml` of a folder that is right, by name; what is wrong with the others is added to `problems`."""
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            document = parse(path.read_text(encoding="utf-8"), str(path))
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(Problem(f"cannot be read: {error}", str(path)))
+            continue
+        built = build(document, shape, problems)
+        if built is not None:
+            yield path, document, built
 
 
 def _plain(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], problems: list[Problem], file: str) -> Any:

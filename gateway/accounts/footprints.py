@@ -22,7 +22,7 @@ from gateway.accounts.periods import Period
 from gateway.carbon.allocation import NotAllocable, kilograms_per_unit
 from gateway.carbon.cbam import Defaults, Embedded, embedded_of
 from gateway.carbon.factors import FactorBook
-from gateway.carbon.footprint import Boundary, Contribution, Footprint, footprint_of
+from gateway.carbon.footprint import BOUNDARIES, Boundary, Contribution, Footprint, footprint_of
 from gateway.carbon.model import Factor
 from gateway.registry.model import Enterprise, Product
 from gateway.store.canonical_json import canonical, sha256_of
@@ -84,7 +84,7 @@ class FootprintDocument(msgspec.Struct, frozen=True, kw_only=True):
     electricity: tuple[str, ...]  # factors of the footprint series; empty = the account's own
     primary_share: float
     contributions: tuple[ContributionDocument, ...]
-    silent_sources: tuple[str, ...]  # registered, of these stages, without an entry in the period
+    silent_sources: tuple[str, ...]  # that serve the product within the boundary, without an entry in the period
     notes: tuple[Bilingual, ...]
     cbam: EmbeddedDocument | None
     last_seq: int  # newest entry of the chain that it contains
@@ -121,13 +121,18 @@ class FootprintSource:
         entries = book.standing(enterprise.id, None, period.start, period.end)
         footprint = footprint_of(enterprise, product.id, entries, made_u, self._life_cycle(as_of), boundary)
         heard = {entry.draft.source for entry in entries}
+        serving = [
+            own
+            for own in enterprise.sources
+            if own.stage in BOUNDARIES[boundary] and (not own.products or product.id in own.products)
+        ]
         newest = book.newest(enterprise.id)
         return _document(
             enterprise,
             product,
             period,
             footprint,
-            silent=[own.id for own in enterprise.sources if own.id not in heard],
+            silent=[own.id for own in serving if own.id not in heard],
             cbam=self._embedded(product, footprint),
             last_seq=0 if newest is None else newest.seq,
         )

@@ -66,6 +66,11 @@ def product_footprint(
         raise CannotExchange(f"register mass_kg of {product.id}: the mass of one {product.unit}, 0 where it has none")
     if product.fossil_carbon_kg is None:
         raise CannotExchange(f"register fossil_carbon_kg of {product.id}: fossil carbon in one {product.unit}, or 0")
+    if document.silent_sources:
+        raise CannotExchange(
+            f"nothing says what {', '.join(document.silent_sources)} brought in {document.period}: send their records "
+            "(0 where there was nothing) or take them out of the registry, then publish again"
+        )
     kg_per_unit = sum((Decimal(repr(own.kg_per_unit)) for own in document.contributions), Decimal(0))
     editions = {own.edition for own in document.contributions if own.edition}
     sources = {factor.edition: factor.source for factor in factors.factors.values()}
@@ -98,7 +103,7 @@ def product_footprint(
             "ipccCharacterizationFactors": [document.gwp.upper()],
             "crossSectoralStandards": ["ISO14067"],
             "exemptedEmissionsPercent": "0",
-            "exemptedEmissionsDescription": _exempted(document),
+            "exemptedEmissionsDescription": "",
             "allocationRulesDescription": ALLOCATION[document.allocation],
             "secondaryEmissionFactorSources": [
                 {"name": sources.get(edition, edition), "version": edition} for edition in sorted(editions)
@@ -117,12 +122,6 @@ def _declared(product: Product) -> tuple[str, str]:
 def _description(document: FootprintDocument, product: Product) -> str:
     boundary = document.boundary.replace("_", " ")
     return f"{product.id}, {boundary}, out of the plant's metered account of {document.period}"
-
-
-def _exempted(document: FootprintDocument) -> str:
-    if not document.silent_sources:
-        return ""
-    return f"Registered sources without data in the period: {', '.join(document.silent_sources)}"
 
 
 def _midnight(day: Any, timezone: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from collectors.errors import ConfigurationError, Problem
-from collectors.strict_yaml import Document, build, parse
+from collectors.strict_yaml import Document, build_all
 from gateway.carbon.units import UNITS
 
 MONEY = "10k_cny"  # 万元 of output value or added value
@@ -145,15 +145,7 @@ def load_benchmarks(config_dir: Path) -> Benchmarks:
     limits: dict[str, LimitLevels] = {}
     by_edition: dict[str, tuple[Benchmark, ...]] = {}
     read: list[tuple[Document, BenchmarkFile]] = []
-    for path in sorted((config_dir / "benchmarks").glob("*.yaml")):
-        try:
-            document = parse(path.read_text(encoding="utf-8"), str(path))
-        except ConfigurationError as error:
-            problems += error.problems
-            continue
-        file = build(document, BenchmarkFile, problems)
-        if file is None:
-            continue
+    for path, document, file in build_all(config_dir / "benchmarks", BenchmarkFile, problems):
         if file.edition != path.stem:
             problems.append(document.problem(("edition",), f"must be the file's name, {path.stem}"))
         for index, limit in enumerate(file.limits):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from collectors.errors import ConfigurationError, Problem
-from collectors.strict_yaml import build, parse
+from collectors.strict_yaml import build_all
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.benchmarks import Words
 from gateway.carbon.footprint import Contribution
@@ -110,15 +110,7 @@ def load_defaults(config_dir: Path) -> Defaults:
     problems: list[Problem] = []
     files: list[DefaultsFile] = []
     seen: set[str] = set()
-    for path in sorted((config_dir / "cbam").glob("*.yaml")):
-        try:
-            document = parse(path.read_text(encoding="utf-8"), str(path))
-        except ConfigurationError as error:
-            problems += error.problems
-            continue
-        file = build(document, DefaultsFile, problems)
-        if file is None:
-            continue
+    for path, document, file in build_all(config_dir / "cbam", DefaultsFile, problems):
         if file.edition != path.stem:
             problems.append(document.problem(("edition",), f"must be the file's name, {path.stem}"))
         for index, good in enumerate(file.goods):

@@ -87,29 +87,6 @@ class StatementsRepository:
     def __init__(self, bind: Bind) -> None:
         self._bind = bind
 
-    def put_open(
-        self, enterprise: str, period: str, version: int, body: str, now_ms: int, *, predecessor: int | None = None
-    ) -> bool:
-        """Set the open version's body; True if that changed anything.
-
-        `version` is the newest one if that is open, the next one if it is closed, 1 if there is none; StoreRefused for
-        any other, because then somebody wrote meanwhile.
-        """
-        with writing(self._bind) as connection:
-            hold_feed(connection)
-            newest = _newest(connection, enterprise, period)
-            expected = 1 if newest is None else newest.version + (newest.status == "closed")
-            if version != expected:
-                raise StoreRefused(
-                    f"{enterprise} {period}: version {expected} is due, not {version}; read the newest again"
-                )
-            if newest is not None and newest.version == version and newest.body == body:
-                return False
-            row = StoredStatement(enterprise, period, version, "open", body, sha256_of(body), "", predecessor, now_ms)
-            upsert(connection, statements, [_columns(row)])
-            note_changes(connection, "statement", [(enterprise, period, version)], now_ms)
-            return True
-
     def freeze(self, enterprise: str, period: str, version: int, body: str, signature: str, now_ms: int) -> None:
         """Close the open version with its final body and the signature over it; StoreRefused if it is not open."""
         with writing(self._bind) as connection:
@@ -203,25 +180,36 @@ class StatementsRepository:
     def put_all(self, written: Sequence[Written], now_ms: int) -> None:
         """Write versions and ratings of many enterprises as they should stand, and tell the feed in this order.
 
-        The caller has read what stands in the same transaction, after `hold_feed`, and gives only what differs.
+        The caller has read what stands in the same transaction, after `hold_feed`, and gives only what differs. A
+        statement is the newest version if that is open, the next one if it is closed, the first if there is none;
+        StoreRefused for any other, and then nothing is written.
         """
         with writing(self._bind) as connection:
             hold_feed(connection)
-            upsert(connection, statements, [_columns(one.statement) for one in written if one.statement is not None])
+            fresh = [one.statement for one in written if one.statement is not None]
+            self._check_due(connection, fresh)
+            upsert(connection, statements, [_columns(statement) for statement in fresh])
             upsert(connection, ratings, [_columns(one.rating) for one in written if one.rating is not None])
             tell(connection, [change for one in written for change in one.told()], now_ms)
 
-    def put_rating(self, enterprise: str, period: str, version: int, colour: str, body: str, now_ms: int) -> bool:
-        """Set the rating of a statement's version; True if that changed anything."""
-        with writing(self._bind) as connection:
-            hold_feed(connection)
-            stood = _rating(connection, enterprise, period, version)
-            if stood is not None and (stood.colour, stood.body) == (colour, body):
-                return False
-            row = StoredRating(enterprise, period, version, colour, body, now_ms)
-            upsert(connection, ratings, [_columns(row)])
-            note_changes(connection, "rating", [(enterprise, period, version)], now_ms)
-            return True
+    def _check_due(self, connection: Connection, fresh: Sequence[StoredStatement]) -> None:
+        """A closed version is never written again, and no version is left out."""
+        columns = (_table.enterprise, _table.period, _table.version, _table.status)
+        for period in sorted({one.period for one in fresh}):
+            wanted = [one for one in fresh if one.period == period]
+            query = select(*columns).where(_table.period == period, ~_HAS_NEWER)
+            within = StatementsRepository(connection)
+            newest = {
+                row.enterprise: row
+                for row in within._among(query, _table.enterprise, [one.enterprise for one in wanted])
+            }
+            for one in wanted:
+                stands = newest.get(one.enterprise)
+                due = 1 if stands is None else stands.version + (stands.status == "closed")
+                if one.version != due:
+                    raise StoreRefused(
+                        f"{one.enterprise} {period}: version {due} is due, not {one.version}; read the newest again"
+                    )
 
     def rating(self, enterprise: str, period: str, version: int) -> StoredRating | None:
         """The rating of a statement's version."""

@@ -58,6 +58,7 @@ from gateway.registry.repository import RegistryRepository
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.signing import Signer
 from gateway.store.agent_status_repository import AgentStatusRepository
+from gateway.store.canonical_json import sha256_of
 from gateway.store.database import open_database
 from gateway.store.duckdb_store import DuckDBStore
 from gateway.store.evidence_store import EvidenceStore
@@ -66,7 +67,7 @@ from gateway.store.ingest_rows import SetAsideRow, StatusRow
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import ActivityRecord, RecordsRepository
 from gateway.store.set_aside_repository import SetAsideRepository
-from gateway.store.statements_repository import StatementsRepository
+from gateway.store.statements_repository import StatementsRepository, StoredRating, StoredStatement, Written
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
 from gateway.store.token_repository import TokenRepository
 
@@ -477,7 +478,7 @@ def _publish(park: SeededPark, enterprise_id: str, month: str) -> None:
         last_seq=newest.seq if newest else 0,
     )
     store = StatementsRepository(park.engine)
-    store.put_open(enterprise_id, month, 1, body_of(statement_document(statement, 1, "open")), NOW_MS)
+    store.put_all([Written(_open(enterprise_id, month, body_of(statement_document(statement, 1, "open"))))], NOW_MS)
     if month == "2026-09":
         body = body_of(statement_document(statement, 1, "closed"))
         store.freeze(enterprise_id, month, 1, body, park.signer.sign("tanmai-statement", body), NOW_MS)
@@ -490,7 +491,12 @@ def _publish(park: SeededPark, enterprise_id: str, month: str) -> None:
     )
     given = RatingInput(enterprise.industry, output, round(value * days * 1_000_000) or None)
     rating = rating_document(rate(statement, _knowledge()[1]["four-colour-demo"], given), 1)
-    store.put_rating(enterprise_id, month, 1, rating.colour, body_of(rating), NOW_MS)
+    rated = StoredRating(enterprise_id, month, 1, rating.colour, body_of(rating), NOW_MS)
+    store.put_all([Written(rating=rated)], NOW_MS)
+
+
+def _open(enterprise_id: str, month: str, body: str) -> StoredStatement:
+    return StoredStatement(enterprise_id, month, 1, "open", body, sha256_of(body), "", None, NOW_MS)
 
 
 def _older_months(park: SeededPark, enterprise_id: str) -> None:
@@ -507,7 +513,7 @@ def _older_months(park: SeededPark, enterprise_id: str) -> None:
             status="open",
             signature="",
         )
-        store.put_open(enterprise_id, month, 1, body_of(older), NOW_MS)
+        store.put_all([Written(_open(enterprise_id, month, body_of(older)))], NOW_MS)
 
 
 def _oddities(park: SeededPark) -> None:

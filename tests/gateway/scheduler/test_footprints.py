@@ -78,6 +78,12 @@ def test_pact_asks_for_what_nobody_registered_and_then_has_its_form(booked: Plan
     with pytest.raises(OperationFailed, match="register fossil_carbon_kg of plate"):
         operations.call("footprint_pact", **ASKED)
     register(booked, "{id: plate, unit: t, fossil_carbon_kg: 0.5, cbam_good: '7208'}")
+    operations.call("footprint_publish", **ASKED)
+    with pytest.raises(OperationFailed, match="nothing says what billets brought in 2026-10"):
+        operations.call("footprint_pact", **ASKED)
+    bought = {"id": "b-1", "source": "billets", "amount": 5, "unit": "t", "from": "2026-10-01", "to": "2026-10-03"}
+    operations.call("records_import", enterprise=PLANT, records=[bought])
+    booked.house.pipeline.run(at("2026-10-03 09:00"))
     published = operations.call("footprint_publish", **ASKED)
     answer = operations.call("footprint_pact", **ASKED)
     pcf = answer["pcf"]
