@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from gateway.store.acts_schema import metadata
+from gateway.store.upkeep_schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -13,9 +13,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, func, select, text
 
 from collectors.errors import ConfigurationError, StoreRefused, StoreUnavailable
-from gateway.store.acts_schema import metadata
 from gateway.store.database import alone, open_database, reading, take_turns, upsert, writing
 from gateway.store.schema import changes, settings_kept
+from gateway.store.upkeep_schema import metadata
 
 
 def test_migrated_database_is_the_schema(engine: Engine) -> None:
