@@ -101,6 +101,7 @@ class Buffer:
         self.age_limit_holds = True  # False: the clock is in doubt, so nothing is old by it
         stats = self.stats()
         self._bytes = stats.payload_bytes + stats.set_aside_bytes
+        self._none_before_ms: int | None = None  # no batch was made earlier than this; None: to be looked up
 
     def append(self, readings: Sequence[Reading], now_ms: int) -> str:
         """Keep readings as one batch and give its id; raises StoreUnavailable if the disk does not take them."""
@@ -124,6 +125,8 @@ class Buffer:
                     (batch_id, now_ms, len(group), len(payload), payload, checksum(batch_id, payload)),
                 )
         self._bytes = total
+        if self._none_before_ms is not None:
+            self._none_before_ms = min(self._none_before_ms, now_ms)
         return ids
 
     def next_batches(self, now_ms: int) -> list[OutgoingBatch]:
@@ -252,8 +255,21 @@ class Buffer:
         if not self.age_limit_holds:
             return 0
         oldest_ms = now_ms - self._limits.max_age_ms
+        if self._none_before_ms is None:
+            self._none_before_ms = self._oldest_made_ms(now_ms)
+        if self._none_before_ms >= oldest_ms:
+            return 0
+        self._none_before_ms = None
         aside = self._delete_set_aside("made_ms < ?", oldest_ms)
         return aside + self._delete_batches("made_ms < ?", oldest_ms)
+
+    def _oldest_made_ms(self, now_ms: int) -> int:
+        """Asked once, and again after something was dropped for its age: asking at every commit costs a fifth of it."""
+        (oldest_ms,) = self._connection.execute(
+            "SELECT min(made_ms) FROM (SELECT min(made_ms) AS made_ms FROM batches"
+            " UNION ALL SELECT min(made_ms) FROM set_aside)"
+        ).fetchone()
+        return now_ms if oldest_ms is None else min(oldest_ms, now_ms)
 
     def _make_room(self, over: int) -> int:
         """Drop the oldest until `over` bytes are freed or nothing is left; the payload bytes freed."""
