@@ -13,7 +13,8 @@ import msgspec
 
 from collectors.clock import from_ms
 from gateway.carbon.model import Entry, Quality, SideTotals, SourceLine, Statement
-from gateway.registry.model import Group, Method
+from gateway.carbon.quality import is_by_record, quality_of_entry
+from gateway.registry.model import Enterprise, Group, Method
 from gateway.store.canonical_json import canonical
 
 
@@ -78,8 +79,29 @@ class ReopeningDocument(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class SummedMonth(msgspec.Struct, frozen=True, kw_only=True):
+    """A month of a quarter or year: which version of its statement is in the sums."""
+
+    period: str
+    version: int
+    status: Literal["open", "closed"]
+    hash: str
+
+
+class CorrectionDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version has more of one source than its predecessor; with a minus, less."""
+
+    source: str
+    activity: str
+    amount: float
+    unit: str
+    emission_kg: float
+    energy_kgce: float
+    reasons: tuple[str, ...]  # of the entries that made the difference
+
+
 class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums of a period. A month has a version; any other period is summed when asked for and has version 0."""
+    """Sums of a period. Months, quarters and years have versions; a day is summed when asked for and has version 0."""
 
     enterprise: str
     period: str
@@ -100,16 +122,18 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     hash: str = ""  # SHA-256 over the stored body; empty for a period summed when asked for
     predecessor: int | None = None  # the version that this one corrects
-    signature: str = ""  # of a closed month: JWS with detached payload
+    signature: str = ""  # of a closed version: JWS with detached payload
     location_based: SideDocument | None = None  # None in versions stored before both were stated
     market_based: SideDocument | None = None
     method: MethodDocument | None = None
     quality: QualityDocument | None = None
     reopened: ReopeningDocument | None = None  # how this version came to follow a closed one: by an operator's act
+    months: tuple[SummedMonth, ...] = ()  # of a quarter or year: what it is the sum of, oldest first
+    corrections: tuple[CorrectionDocument, ...] = ()  # what it states otherwise than its predecessor
 
 
 class SignedStatement(msgspec.Struct, frozen=True, kw_only=True):
-    """A closed month's statement with its signature, in the form that any JOSE library checks."""
+    """A closed statement with its signature, in the form that any JOSE library checks."""
 
     enterprise: str
     period: str
@@ -147,6 +171,7 @@ class EntryDocument(msgspec.Struct, frozen=True, kw_only=True):
     booked_at: str
     previous_hash: str
     hash: str
+    quality: QualityDocument  # of this one entry; a statement's is that of its entries, weighted by emission
 
 
 class FindingDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,7 +217,7 @@ def statement_document(
         location_based=_side_document(statement.by_location),
         market_based=_side_document(statement.by_market),
         method=_method_document(statement.method),
-        quality=_quality_document(statement.quality),
+        quality=None if statement.quality is None else quality_document(statement.quality),
     )
 
 
@@ -205,9 +230,8 @@ def as_far_as(was: StatementDocument, now: StatementDocument) -> StatementDocume
     return msgspec.structs.replace(now, **dict.fromkeys(unstated))
 
 
-def _quality_document(quality: Quality | None) -> QualityDocument | None:
-    if quality is None:
-        return None
+def quality_document(quality: Quality) -> QualityDocument:
+    """Scores and percent to two decimals."""
     return QualityDocument(
         activity_score=round(quality.activity_score, 2),
         factor_score=round(quality.factor_score, 2),
@@ -252,12 +276,12 @@ def _source_document(line: SourceLine) -> SourceDocument:
         energy_kgce=kilo(line.energy_gce),
         factor=line.factor,
         basis=line.basis,
-        quality=_quality_document(line.quality),
+        quality=None if line.quality is None else quality_document(line.quality),
     )
 
 
-def entry_document(entry: Entry) -> EntryDocument:
-    """A ledger entry as it is served."""
+def entry_document(entry: Entry, enterprise: Enterprise) -> EntryDocument:
+    """A ledger entry as it is served; its enterprise as registered says where amounts come from."""
     draft = entry.draft
     return EntryDocument(
         id=entry.id,
@@ -286,6 +310,7 @@ def entry_document(entry: Entry) -> EntryDocument:
         booked_at=instant(entry.booked_at_ms),
         previous_hash=entry.previous_hash,
         hash=entry.hash,
+        quality=quality_document(quality_of_entry(draft, by_record=is_by_record(draft, enterprise))),
     )
 
 

@@ -7,12 +7,13 @@ is in memory; who asks bounds how many months it asks for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection
 
+from gateway.accounts.documents import statement_from
 from gateway.accounts.output import Amount, outputs_of
 from gateway.accounts.periods import Period
 from gateway.carbon.calendar import day_start_ms
@@ -37,6 +38,9 @@ class MonthFacts:
     outputs: dict[tuple[str, str], Amount]  # of the ended days
     newest: StoredStatement | None
     rating: StoredRating | None  # of the newest version
+    begun: bool  # the enterprise has a statement of this month or an earlier one
+    predecessor: StoredStatement | None  # the closed version that the next one to be written corrects
+    reasons: Mapping[str, Collection[str]]  # by source, of the month's entries since the predecessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class _Group:
 def facts_of(
     connection: Connection, registry: Registry, wanted: Sequence[EnterpriseMonth], now_ms: int, settle_s: float
 ) -> dict[EnterpriseMonth, MonthFacts]:
-    """The facts of these months: about six queries for each distinct month and zone, and one per chain."""
+    """The facts of these months: about seven queries for each distinct month and zone, and one per chain."""
     groups: dict[tuple[str, str], _Group] = {}
     for enterprise, month in wanted:
         timezone = registry.park_of(enterprise).timezone
@@ -76,6 +80,8 @@ def _facts_of_group(
     outputs = outputs_of(connection, own, Period(group.month, "month", first, ended))
     newest = statements.newest_of(own, group.month)
     ratings = statements.ratings_of(newest.values())
+    firsts = statements.first_months([name for name in own if name not in newest])
+    predecessors = {name: _predecessor(statements, newest.get(name)) for name in own}
     return {
         (name, group.month): MonthFacts(
             entries=entries.get(name, ()),
@@ -85,6 +91,27 @@ def _facts_of_group(
             outputs=outputs.get(name, {}),
             newest=newest.get(name),
             rating=ratings.get(name),
+            begun=name in newest or firsts.get(name, group.month) < group.month,
+            predecessor=predecessors[name],
+            reasons=_reasons(connection, predecessors[name], first, end),
         )
         for name in own
     }
+
+
+def _predecessor(statements: StatementsRepository, newest: StoredStatement | None) -> StoredStatement | None:
+    """Of the version that is open, or of the one that would follow a closed one."""
+    if newest is None or newest.status == "closed":
+        return newest
+    if newest.predecessor is None:
+        return None
+    return statements.version(newest.enterprise, newest.period, newest.predecessor)
+
+
+def _reasons(
+    connection: Connection, predecessor: StoredStatement | None, first: date, end: date
+) -> Mapping[str, Collection[str]]:
+    if predecessor is None:
+        return {}
+    last_seq = statement_from(predecessor.body).last_seq
+    return LedgerRepository(connection).reasons(predecessor.enterprise, first, end, last_seq)

@@ -163,7 +163,7 @@ class Pipeline:
         closed = 0
         with self.lock, alone(self.engine):
             registry = self.registry()
-            for stored in StatementsRepository(self.engine).open_ones():
+            for stored in StatementsRepository(self.engine).open_months():
                 enterprise = registry.enterprises.get(stored.enterprise)
                 if enterprise is None or now_ms - stored.updated_at_ms < self.settle_s * 1000:
                     continue

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, Engine
 
+from gateway.accounts.corrections import corrections_between
 from gateway.accounts.documents import (
     ReopeningDocument,
     as_far_as,
@@ -82,7 +83,7 @@ class StatementsStage:
             if newest is None or newest.status == "closed":
                 return None
             statement = summed(enterprise, month, facts)
-            body = _body(statement, newest.version, "closed", newest.predecessor, reopened_in(newest))
+            body = _body(statement, newest.version, "closed", facts, reopened_in(newest))
             signature = self.signer.sign("tanmai-statement", body)
             StatementsRepository(connection).freeze(enterprise.id, month, newest.version, body, signature, now_ms)
         return newest.version
@@ -99,7 +100,7 @@ class StatementsStage:
             if newest is None or newest.status != "closed":
                 return None
             statement, version = summed(enterprise, month, facts), newest.version + 1
-            body = _body(statement, version, "open", newest.version, act)
+            body = _body(statement, version, "open", facts, act)
             stored = StoredStatement(
                 enterprise.id, month, version, "open", body, sha256_of(body), "", newest.version, now_ms
             )
@@ -127,14 +128,15 @@ class StatementsStage:
         """What of a month's newest version must be written anew."""
         newest = facts.newest
         statement = summed(enterprise, month, facts)
-        if newest is None and not statement.by_source and not self._is_current(registry, enterprise, month, now_ms):
-            return Written()  # before the enterprise had any data: nothing to state
+        stated = facts.begun or statement.by_source or self._is_current(registry, enterprise, month, now_ms)
+        if not stated:
+            return Written()  # before the enterprise had any data
         closed = newest is not None and newest.status == "closed"
         if newest is not None and closed and _same_account(newest, statement):
             return Written(rating=self._rated(enterprise, statement, newest.version, facts, now_ms))
         version, predecessor = _due_version(newest)
         reopened = None if newest is None or closed else reopened_in(newest)
-        body = _body(statement, version, "closed" if closed else "open", predecessor, reopened)
+        body = _body(statement, version, "closed" if closed else "open", facts, reopened)
         rating = self._rated(enterprise, statement, version, facts, now_ms)
         if newest is not None and not closed and newest.body == body:
             return Written(rating=rating)
@@ -186,9 +188,13 @@ def reopened_in(stored: StoredStatement) -> ReopeningDocument | None:
 
 
 def _body(
-    statement: Statement, version: int, status: Status, predecessor: int | None, reopened: ReopeningDocument | None
+    statement: Statement, version: int, status: Status, facts: MonthFacts, reopened: ReopeningDocument | None
 ) -> str:
-    document = statement_document(statement, version, status, predecessor)
+    was = facts.predecessor
+    document = statement_document(statement, version, status, None if was is None else was.version)
+    if was is not None:
+        corrections = corrections_between(statement_from(was.body), document, facts.reasons)
+        document = msgspec.structs.replace(document, corrections=corrections)
     return body_of(msgspec.structs.replace(document, reopened=reopened))
 
 
@@ -206,5 +212,9 @@ def _same_account(stored: StoredStatement, statement: Statement) -> bool:
     was = statement_from(stored.body)
     now = as_far_as(was, statement_document(statement, stored.version, "closed", stored.predecessor))
     return was == msgspec.structs.replace(
-        now, last_seq=was.last_seq, findings_open=was.findings_open, reopened=was.reopened
+        now,
+        last_seq=was.last_seq,
+        findings_open=was.findings_open,
+        reopened=was.reopened,
+        corrections=was.corrections,
     )

@@ -156,6 +156,20 @@ class LedgerRepository:
         with reading(self._bind) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
+    def reasons(self, enterprise: str, start_day: date, end_day: date, after: int) -> dict[str, set[str]]:
+        """By source, why entries of start_day <= day < end_day with seq above `after` were booked."""
+        query = select(_table.source, _table.reason).where(
+            _table.enterprise == enterprise,
+            _table.day >= start_day.isoformat(),
+            _table.day < end_day.isoformat(),
+            _table.seq > after,
+        )
+        found: dict[str, set[str]] = {}
+        with reading(self._bind) as connection:
+            for row in connection.execute(query.distinct()):
+                found.setdefault(row.source, set()).add(row.reason)
+        return found
+
     def energy_by_day(self, enterprise: str, start_day: date, end_day: date) -> dict[date, int]:
         """Grams of standard coal of the days that have entries; reversals cancel what they take back."""
         query = (

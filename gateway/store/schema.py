@@ -224,7 +224,7 @@ statements = Table(
     "statements",
     metadata,
     Column("enterprise", String(18), primary_key=True),
-    Column("period", String(10), primary_key=True),  # a month, 2026-10
+    Column("period", String(10), primary_key=True),  # 2026-10, 2026-Q4 or 2026
     Column("version", Integer, primary_key=True),
     Column("status", String(8), nullable=False),  # open | closed
     Column("body", Text, nullable=False),  # canonical JSON of the statement as served
@@ -244,6 +244,14 @@ ratings = Table(
     Column("colour", String(8), nullable=False),
     Column("body", Text, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+)
+
+# Quarters and years to be summed anew: marked in the transaction that writes one of their months.
+due_sums = Table(
+    "due_sums",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("period", String(10), primary_key=True),  # 2026-Q4 or 2026
 )
 
 findings = Table(

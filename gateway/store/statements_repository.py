@@ -1,9 +1,10 @@
-"""Monthly statements and their ratings, version by version.
+"""Statements of months, quarters and years and their ratings, version by version.
 
 What stays true:
-- Of a month's versions at most the newest is open. An open version follows the ledger in place; a closed one never
+- Of a period's versions at most the newest is open. An open version follows the ledger in place; a closed one never
   changes, and what is corrected later stands in the next version, which names its predecessor.
 - Writing the same body again changes nothing. Every real change appends to the feed in the same transaction.
+- Whoever writes a month's version or rating marks, in the same transaction, the quarter and year to be summed anew.
 - Bodies are text as their maker spelled them (canonical JSON); the hash is SHA-256 over exactly that text.
 """
 
@@ -13,12 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select, update
 
 from collectors.errors import StoreRefused
 from gateway.store.canonical_json import sha256_of
 from gateway.store.changes_repository import ToldChange, hold_feed, note_changes, tell
 from gateway.store.database import Bind, reading, upsert, writing
+from gateway.store.due_sums_repository import DueSumsRepository
 from gateway.store.schema import ratings, statements
 
 IDS_PER_QUERY = 500  # well under what SQLite and PostgreSQL take in one IN
@@ -28,17 +30,17 @@ _newer = statements.alias("newer").c
 _HAS_NEWER = exists().where(
     _newer.enterprise == _table.enterprise, _newer.period == _table.period, _newer.version > _table.version
 )
-
+_IS_MONTH = and_(func.length(_table.period) == len("2026-10"), _table.period.not_like("%Q%"))
 
 Status = Literal["open", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredStatement:
-    """One version of a month's statement."""
+    """One version of the statement of a month, quarter or year."""
 
     enterprise: str
-    period: str  # 2026-10
+    period: str  # 2026-10, 2026-Q4, 2026
     version: int  # 1, 2, 3 …
     status: Status
     body: str  # canonical JSON
@@ -62,7 +64,7 @@ class StoredRating:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What is new of one enterprise's month."""
+    """What is new of one enterprise's period."""
 
     statement: StoredStatement | None = None  # open, or closed with its signature
     rating: StoredRating | None = None
@@ -104,6 +106,7 @@ class StatementsRepository:
             if closed.rowcount != 1:
                 raise StoreRefused(f"{enterprise} {period}: version {version} is not open, so it cannot be closed")
             note_changes(connection, "statement", [(enterprise, period, version)], now_ms)
+            DueSumsRepository(connection).mark([(enterprise, period)])
 
     def newest(self, enterprise: str, period: str) -> StoredStatement | None:
         """The newest version."""
@@ -116,8 +119,17 @@ class StatementsRepository:
         with reading(self._bind) as connection:
             return [_statement(row) for row in connection.execute(query.order_by(_table.version))]
 
+    def version(self, enterprise: str, period: str, version: int) -> StoredStatement | None:
+        """One version; None if it is not there."""
+        query = select(statements).where(
+            _table.enterprise == enterprise, _table.period == period, _table.version == version
+        )
+        with reading(self._bind) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _statement(row)
+
     def of_enterprise(self, enterprise: str) -> list[StoredStatement]:
-        """All versions of all months of an enterprise, oldest first."""
+        """All versions of all periods of an enterprise, oldest first."""
         query = select(statements).where(_table.enterprise == enterprise).order_by(_table.period, _table.version)
         with reading(self._bind) as connection:
             return [_statement(row) for row in connection.execute(query)]
@@ -128,11 +140,28 @@ class StatementsRepository:
             query = select(_table.enterprise).distinct().order_by(_table.enterprise)
             return list(connection.execute(query).scalars())
 
-    def open_ones(self) -> list[StoredStatement]:
-        """Versions that are open, by month and enterprise."""
-        query = select(statements).where(_table.status == "open").order_by(_table.period, _table.enterprise)
+    def open_months(self) -> list[StoredStatement]:
+        """Versions of months that are open, by month and enterprise."""
+        query = select(statements).where(_table.status == "open", _IS_MONTH).order_by(_table.period, _table.enterprise)
         with reading(self._bind) as connection:
             return [_statement(row) for row in connection.execute(query)]
+
+    def newest_months(self, enterprises: Collection[str], year: str) -> dict[str, list[StoredStatement]]:
+        """The newest versions of a year's months, by month; an enterprise without any is missing."""
+        months = [f"{year}-{number:02}" for number in range(1, 13)]
+        query = (
+            select(statements).where(_table.period.in_(months), ~_HAS_NEWER).order_by(_table.enterprise, _table.period)
+        )
+        found: dict[str, list[StoredStatement]] = {}
+        for row in self._among(query, _table.enterprise, enterprises):
+            found.setdefault(row.enterprise, []).append(_statement(row))
+        return found
+
+    def first_months(self, enterprises: Collection[str]) -> dict[str, str]:
+        """The first month that each has a statement of; one without any is missing."""
+        query = select(_table.enterprise, func.min(_table.period).label("first")).where(_IS_MONTH)
+        rows = self._among(query.group_by(_table.enterprise), _table.enterprise, enterprises)
+        return {row.enterprise: row.first for row in rows}
 
     def page(
         self, period: str, limit: int, after: str = "", among: Collection[str] | None = None
@@ -191,6 +220,8 @@ class StatementsRepository:
             upsert(connection, statements, [_columns(statement) for statement in fresh])
             upsert(connection, ratings, [_columns(one.rating) for one in written if one.rating is not None])
             tell(connection, [change for one in written for change in one.told()], now_ms)
+            rows = [row for one in written for row in (one.statement, one.rating) if row is not None]
+            DueSumsRepository(connection).mark((row.enterprise, row.period) for row in rows)
 
     def _check_due(self, connection: Connection, fresh: Sequence[StoredStatement]) -> None:
         """A closed version is never written again, and no version is left out."""
