@@ -17,10 +17,10 @@ import msgspec
 
 from collectors.clock import now_ms, to_ms
 from collectors.errors import StoreUnavailable
-from gateway import finding_operations, ledger_operations, record_operations
+from gateway import finding_operations, ledger_operations, rebuild_operations, record_operations
 from gateway import footprint_operations as footprints
 from gateway.accounts.documents import instant
-from gateway.accounts.periods import Period, parse_period
+from gateway.accounts.periods import Period, months_after, parse_period
 from gateway.accounts.proofs import NoRootYet
 from gateway.agent_configs import operations as agent_configs
 from gateway.carbon.calendar import local_day
@@ -156,18 +156,19 @@ def _instant_ms(text: str) -> int:
 def _close(house: House, arguments: Arguments) -> Answer:
     period, only = _text(arguments, "period"), _optional(arguments, "enterprise")
     wanted = _period(period)
-    if wanted.kind != "month":
-        raise OperationFailed(f"{period!r}: only months are closed, such as 2026-10")
+    if wanted.kind == "day":
+        raise OperationFailed(f"{period!r}: months, quarters and years are closed, such as 2026-10, 2026-Q4 or 2026")
     registry, now = house.registry(), now_ms()
     named = registry.enterprises if only is None else [_enterprise(house, only).id]
     zones = {registry.park_of(enterprise).timezone for enterprise in named}
-    if zones and all(local_day(now, zone) < wanted.end for zone in zones):
+    first_end = months_after(wanted.start, 1)  # of a quarter or year the months that have ended are closed
+    if zones and all(local_day(now, zone) < first_end for zone in zones):
         raise OperationFailed(f"{period} has not ended yet: a month is closed once its last day is over")
     closed, refused = house.pipeline.close(period, only, now)
     return {
         "period": period,
-        "closed": [{"enterprise": one, "period": period, "version": version} for one, version in closed],
-        "refused": [{"enterprise": one, "why": why} for one, why in refused],
+        "closed": [{"enterprise": one, "period": own, "version": version} for one, own, version in closed],
+        "refused": [{"enterprise": one, "period": own, "why": why} for one, own, why in refused],
     }
 
 
@@ -289,6 +290,7 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "evidence_put": record_operations.put_evidence,
     "evidence_get": record_operations.get_evidence,
     "rollup": _rollup,
+    "rebuild": rebuild_operations.rebuild,
     "close": _close,
     "reopen": ledger_operations.reopen,
     "adjustment_request": ledger_operations.request_adjustment,

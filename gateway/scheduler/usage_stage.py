@@ -122,6 +122,14 @@ class UsageStage:
         reached = reach_of(self.timeseries, rules, window)
         return sum((self._replace(registry, rules, one, now_ms) for one in reached.windows()), UsageDone())
 
+    def replace(self, registry: Registry, window: Window, now_ms: int) -> UsageDone:
+        """Usage of just a window's hours, and not of what its readings reach: for who looks at all hours anyway."""
+        rules = rules_of(registry, window.point_ids)
+        if not rules:
+            return UsageDone()
+        known = Window(tuple(sorted(rules)), window.start_ms, window.end_ms)
+        return self._replace(registry, rules, known, now_ms)
+
     def _replace(self, registry: Registry, rules: dict[int, PointRule], window: Window, now_ms: int) -> UsageDone:
         """Make usage and findings of a window's hours what all of their readings give, and mark the days they are in.
 

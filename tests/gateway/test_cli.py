@@ -16,8 +16,9 @@ import pytest
 from collectors import command
 from collectors.clock import to_ms
 from collectors.profile import load_profiles, shipped_config_dir
-from gateway import doctor
+from gateway import doctor, rebuild_operations
 from gateway.control import ControlFile
+from gateway.operations import OPERATIONS
 from gateway.settings import Settings
 from gateway.wiring import build
 
@@ -200,6 +201,31 @@ def test_doctor_hides_secrets_and_says_what_does_not_answer(tanmai: Tanmai, park
     assert "does not answer" in said.out
 
 
+def test_rebuild_says_what_it_found_and_goes_on_after_ctrl_c(
+    tanmai: Tanmai, park: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = ["--from", "2026-01-01", "--to", "2026-03-01"]
+    assert tanmai("rebuild", *days).out == "60 days computed again: nothing differed\n"
+    with monkeypatch.context() as patched:
+        asked: list[str] = []
+
+        def interrupting(house: object, arguments: dict[str, object]) -> dict[str, object]:
+            asked.append("once more")
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            return rebuild_operations.rebuild(house, arguments)  # type: ignore[arg-type]
+
+        patched.setitem(OPERATIONS, "rebuild", interrupting)
+        stopped = tanmai("rebuild", *days)
+    assert stopped.code == 130
+    assert "the same command goes on" in stopped.err
+    again = tanmai("rebuild", *days, "--json")
+    assert "31 of 60 days are done" in again.err
+    assert json.loads(again.out) == {
+        "days": 60, "entries_posted": 0, "entries_reversed": 0, "left_alone": [], "waiting": []
+    }  # fmt: skip
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 # arguments -> what the answer must say; all of them end with exit code 2 and change nothing
@@ -223,6 +249,15 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "closing a year": (["close", "2026"], "only months are closed"),
     "closing a month to come": (["close", "2099-12"], "has not ended yet"),
     "closing for nobody": (["close", "2026-10", "--enterprise", NOBODY], "is not registered"),
+    "rebuild without days": (["rebuild"], "Missing option '--from'"),
+    "rebuild of no day": (["rebuild", "--from", "soon", "--to", "2026-10-05"], "write it as 2026-10-05"),
+    "rebuild backwards": (["rebuild", "--from", "2026-10-06", "--to", "2026-10-05"], "write the earlier day first"),
+    "rebuild of days to come": (["rebuild", "--from", "2026-10-06", "--to", "2099-10-05"], "has not ended yet for"),
+    "rebuild of long ago": (["rebuild", "--from", "1970-01-01", "--to", "2026-10-05"], "nothing was metered before"),
+    "rebuild for nobody": (
+        ["rebuild", "--from", "2026-10-01", "--to", "2026-10-05", "--enterprise", NOBODY],
+        "is not registered",
+    ),
     "unknown role": (["token", "create", "manager", "x"], "is not one of 'device', 'enterprise', 'park'"),
     "device that is not registered": (["token", "create", "device", f"{PLANT}/edge-9"], "has edge-1, incomer-1"),
     "device without an enterprise": (["token", "create", "device", "edge-1"], "write ENTERPRISE/AGENT"),
