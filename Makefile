@@ -9,6 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := install --quiet --require-hashes
 DASHBOARD := gateway/dashboard
+NODE_SLAVE := tests/collectors/modbus/node_slave
 # Workers take any test of any file, so each starts the real servers it needs: groups (the xdist_group mark) are not kept.
 PYTEST_WORKERS ?= 2
 
@@ -25,7 +26,7 @@ help: ## this list
 run: .stamps/gateway .stamps/package .stamps/dashboard ## set up and start the demo park on http://127.0.0.1:8080
 	@exec $(BIN)/tanmai demo --port $(PORT) --data-dir $(DATA_DIR)
 
-test: .stamps/dev .stamps/package .stamps/dashboard ## set up and run every test, with real servers
+test: .stamps/dev .stamps/package .stamps/dashboard .stamps/node_slave ## set up and run every test, with real servers
 	@sh scripts/debian_packages.sh
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
 
@@ -44,7 +45,7 @@ lock: .venv/pyvenv.cfg ## choose newest versions and write requirements/ and the
 	@sh scripts/lock.sh
 
 clean: ## remove what the targets above made, except data directories
-	rm -rf .venv .stamps $(DASHBOARD)/node_modules $(DASHBOARD)/static/vendor
+	rm -rf .venv .stamps $(DASHBOARD)/node_modules $(DASHBOARD)/static/vendor $(NODE_SLAVE)/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts
 
 .venv/pyvenv.cfg:
@@ -73,5 +74,10 @@ clean: ## remove what the targets above made, except data directories
 
 .stamps/dashboard: .venv/pyvenv.cfg $(addprefix $(DASHBOARD)/,package.json package-lock.json vendor.mjs) requirements/node.txt
 	@echo "fetching the dashboard's chart library and type (hash-locked) ..."
-	@sh scripts/dashboard_assets.sh $(DASHBOARD)
+	@sh scripts/npm_packages.sh $(DASHBOARD)
+	@mkdir -p .stamps && touch $@
+
+.stamps/node_slave: .venv/pyvenv.cfg $(addprefix $(NODE_SLAVE)/,package.json package-lock.json) requirements/node.txt
+	@echo "fetching a Modbus slave that is not ours, for the tests (hash-locked) ..."
+	@sh scripts/npm_packages.sh $(NODE_SLAVE)
 	@mkdir -p .stamps && touch $@

