@@ -90,7 +90,7 @@ def closed(out: Console, answer: Mapping[str, Any]) -> None:
     for row in answer["closed"]:
         out.print(f"{row['enterprise']} {row['period']} is closed as version {row['version']}", markup=False)
     for row in answer["refused"]:
-        out.print(f"{row['enterprise']} {answer['period']}: {row['why']}", style="yellow", markup=False)
+        out.print(f"{row['enterprise']} {row['period']}: {row['why']}", style="yellow", markup=False)
 
 
 def account(out: Console, answer: Mapping[str, Any]) -> None:
@@ -126,6 +126,8 @@ def account(out: Console, answer: Mapping[str, Any]) -> None:
     quality = statement["quality"]
     if quality is not None:
         totals.add_row("uncertainty", f"± {quality['uncertainty_percent']:.1f} %")
+        scores = f"{quality['activity_score']:.1f} activity, {quality['factor_score']:.1f} factor"
+        totals.add_row("scores, 1 (best) to 4", scores)
     totals.add_row("findings open", str(statement["findings_open"]))
     out.print(totals)
     out.print(_sources(statement["by_source"]))
@@ -229,6 +231,14 @@ def explanation(out: Console, answer: Mapping[str, Any]) -> None:
         computed.add(f"energy {escape(answer['energy_computed'])}")
     if answer["other_computed"]:
         computed.add(f"{answer['other_method']}-based {escape(answer['other_computed'])}")
+    quality, grades = entry["quality"], answer["grades"]
+    certain = tree.add(f"uncertainty ± {quality['uncertainty_percent']:.1f} %")
+    for part in ("activity", "factor"):
+        grade = grades[part]
+        certain.add(
+            f"{part} score {quality[f'{part}_score']:.0f} of 4 (1 is best), ± {grades[f'{part}_percent']:g} %: "
+            f"{grade['zh']} {grade['en']}"
+        )
     factors = tree.add(f"factor by basis [bold]{entry['basis']}[/]: {escape(answer['basis']['en'])}")
     for one in answer["factors"]:
         branch = factors.add(f"{one['term']} = {one['value']} {one['unit']} · {escape(one['id'] or 'own value')}")

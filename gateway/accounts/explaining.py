@@ -18,12 +18,13 @@ from sqlalchemy import Engine
 from collectors.profile import MeterProfile
 from collectors.quantities import QUANTITIES
 from gateway.accounts.derived_steps import FormulaStep, formula_of, inputs_behind
-from gateway.accounts.documents import Bilingual, EntryDocument, entry_document, instant, kilo
+from gateway.accounts.documents import Bilingual, EntryDocument, QualityDocument, entry_document, instant, kilo
 from gateway.accounts.series import UsageItem, hours_of
 from gateway.carbon.calendar import day_window_ms
 from gateway.carbon.explain import BASES, computed, energy_computed, other_side
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import Draft, Entry
+from gateway.carbon.quality import ACTIVITY, FACTOR
 from gateway.registry.model import Enterprise, Point, Registry, Source
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
@@ -110,6 +111,15 @@ class AdjustmentStep(msgspec.Struct, frozen=True, kw_only=True):
     approved_at: str
 
 
+class Grades(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry's two scores in words, each with the ± percent that it stands for."""
+
+    activity: Bilingual
+    activity_percent: float
+    factor: Bilingual
+    factor_percent: float
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     entry: EntryDocument
@@ -123,6 +133,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     other_method: str  # location | market, where the same electricity counts otherwise by that method; else ""
     other_computed: str  # its line, with numbers and units
     basis: Bilingual  # why these factors
+    grades: Grades  # what the scores of entry.quality mean
     factors: list[FactorStep]
     points: list[PointStep]
     inputs: list[PointStep]  # what derived ones of these points are computed from, down to the instruments
@@ -152,9 +163,10 @@ def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation |
     timezone = archive.registry.park_of(enterprise).timezone
     window_ms = day_window_ms(entry.draft.day, timezone)
     source = registered.source(entry.draft.source)
+    document = entry_document(entry, registered)
     return Explanation(
         id=entry.id,
-        entry=entry_document(entry),
+        entry=document,
         reversed_by=None if reversal is None else reversal.id,
         timezone=timezone,
         window_from=instant(window_ms[0]),
@@ -165,6 +177,7 @@ def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation |
         other_method=other_side(entry.draft)[0],
         other_computed=other_side(entry.draft)[1],
         basis=_basis(entry.draft.basis),
+        grades=_grades(document.quality),
         factors=_factors(archive.factors, entry),
         points=[] if source is None else _points(archive, registered, source, window_ms),
         inputs=[] if source is None else _inputs(archive, registered, source, window_ms),
@@ -193,6 +206,16 @@ def _basis(code: str) -> Bilingual:
     """The basis in words; a code without words is shown as it is."""
     zh, en = BASES.get(code, (code, code))
     return Bilingual(zh=zh, en=en)
+
+
+def _grades(quality: QualityDocument) -> Grades:
+    activity, factor = ACTIVITY[int(quality.activity_score)], FACTOR[int(quality.factor_score)]
+    return Grades(
+        activity=Bilingual(zh=activity.zh, en=activity.en),
+        activity_percent=activity.percent,
+        factor=Bilingual(zh=factor.zh, en=factor.en),
+        factor_percent=factor.percent,
+    )
 
 
 def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:

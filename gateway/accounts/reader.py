@@ -108,13 +108,14 @@ class AccountReader:
     ) -> list[EntryDocument]:
         """Entries in the order of the chain."""
         wanted = EntryFilter(period.start, period.end, source)
-        return stored.entries_after(self._engine, enterprise, wanted, after_seq, limit)
+        return stored.entries_after(self._engine, self._registry().enterprises[enterprise], wanted, after_seq, limit)
 
     def newest_entries(
         self, enterprise: str, period: Period, *, before_seq: int | None = None, limit: int = 50
     ) -> list[EntryDocument]:
         """Entries, newest first."""
-        return stored.entries_before(self._engine, enterprise, EntryFilter(period.start, period.end), before_seq, limit)
+        registered = self._registry().enterprises[enterprise]
+        return stored.entries_before(self._engine, registered, EntryFilter(period.start, period.end), before_seq, limit)
 
     def findings(
         self,

@@ -26,6 +26,7 @@ from gateway.accounts.documents import (
     statement_from,
 )
 from gateway.accounts.rating_documents import RatingDocument, rating_from
+from gateway.registry.model import Enterprise
 from gateway.signing import attached
 from gateway.store.database import reading
 from gateway.store.findings_repository import StoredFinding, stored_finding
@@ -197,14 +198,14 @@ def _spliced(row: Row[Any]) -> str:
 
 
 def entries_after(
-    engine: Engine, enterprise: str, wanted: EntryFilter, after_seq: int, limit: int
+    engine: Engine, enterprise: Enterprise, wanted: EntryFilter, after_seq: int, limit: int
 ) -> list[EntryDocument]:
     """Entries in the order of the chain, reversals included."""
     ledger = LedgerRepository(engine)
     found: list[EntryDocument] = []
     while len(found) < limit:
-        page = ledger.entries(enterprise, wanted.start, wanted.end, after_seq, ENTRIES_PER_QUERY)
-        found += [entry_document(own) for own in page if wanted.source in (None, own.draft.source)]
+        page = ledger.entries(enterprise.id, wanted.start, wanted.end, after_seq, ENTRIES_PER_QUERY)
+        found += [entry_document(own, enterprise) for own in page if wanted.source in (None, own.draft.source)]
         if len(page) < ENTRIES_PER_QUERY:
             break
         after_seq = page[-1].seq
@@ -212,11 +213,11 @@ def entries_after(
 
 
 def entries_before(
-    engine: Engine, enterprise: str, wanted: EntryFilter, before_seq: int | None, limit: int
+    engine: Engine, enterprise: Enterprise, wanted: EntryFilter, before_seq: int | None, limit: int
 ) -> list[EntryDocument]:
     """Entries, newest first; reversals included."""
     query = select(ledger_entries.c.seq).where(
-        ledger_entries.c.enterprise == enterprise,
+        ledger_entries.c.enterprise == enterprise.id,
         ledger_entries.c.day >= wanted.start.isoformat(),
         ledger_entries.c.day < wanted.end.isoformat(),
     )
@@ -225,8 +226,8 @@ def entries_before(
     with reading(engine) as connection:
         seqs = list(connection.execute(query.order_by(ledger_entries.c.seq.desc()).limit(limit)).scalars())
         ledger = LedgerRepository(connection)
-        found = [ledger.entry(enterprise, seq) for seq in seqs]
-    return [entry_document(entry) for entry in found if entry is not None]
+        found = [ledger.entry(enterprise.id, seq) for seq in seqs]
+    return [entry_document(entry, enterprise) for entry in found if entry is not None]
 
 
 def daily_sums(engine: Engine, enterprise: str, start: date, end: date) -> list[tuple[str, int, int]]:

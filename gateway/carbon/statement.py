@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from gateway.carbon.activities import ACTIVITIES, group_of
 from gateway.carbon.emission import side_g
 from gateway.carbon.model import Draft, Entry, SideTotals, SourceLine, Statement
-from gateway.carbon.quality import Part, quality_of, quality_of_source
+from gateway.carbon.quality import Part, is_by_record, quality_of, quality_of_source
 from gateway.registry.model import STAGES, Enterprise, Group, Method
 
 SCOPES = (1, 2, 3)
@@ -88,13 +88,11 @@ def _standing(entries: Iterable[Entry]) -> list[Entry]:
 def _lines(enterprise: Enterprise, standing: Sequence[Entry]) -> tuple[SourceLine, ...]:
     """One line per source and unit, in the registry's order."""
     place = {source.id: index for index, source in enumerate(enterprise.sources)}
-    by_record = {source.id for source in enterprise.sources if source.records}
-    lines: dict[tuple[str, str, str], list[Entry]] = {}
-    for entry in standing:
-        draft = entry.draft
-        lines.setdefault((draft.source, draft.activity, draft.unit), []).append(entry)
+    lines: dict[tuple[str, str, str], list[Draft]] = {}
+    for draft in (entry.draft for entry in standing):
+        lines.setdefault((draft.source, draft.activity, draft.unit), []).append(draft)
     ordered = sorted(lines.items(), key=lambda item: (place.get(item[0][0], len(place)), item[0]))
-    return tuple(_line([entry.draft for entry in own], by_record=key[0] in by_record) for key, own in ordered)
+    return tuple(_line(own, by_record=is_by_record(own[0], enterprise)) for _, own in ordered)
 
 
 def _line(drafts: Sequence[Draft], *, by_record: bool) -> SourceLine:

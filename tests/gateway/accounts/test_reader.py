@@ -121,3 +121,20 @@ def test_a_corrected_entry_names_its_reversal_and_an_entry_by_record_its_record(
     assert explained is not None
     assert [record["id"] for record in explained["records"]] == [f"billets-{by_record.day}"]
     assert corrected.reason == "late-data"
+
+
+def test_scores_of_the_account_are_those_that_its_entries_show(seeded_park: SeededPark) -> None:
+    statement = seeded_park.reader.statement(STEEL, OCTOBER, NOW_MS)
+    entries = seeded_park.reader.entries(STEEL, OCTOBER, limit=1_000)
+    taken_back = {own.reverses for own in entries}
+    standing = [own for own in entries if own.reverses is None and own.id not in taken_back]
+    assert statement is not None
+    assert statement.quality is not None
+    assert len({own.quality.activity_score for own in standing}) > 1  # by meters and by records
+    total_kg = sum(abs(own.emission_kg) for own in standing)
+    for name in ("activity_score", "factor_score"):
+        mean = sum(getattr(own.quality, name) * abs(own.emission_kg) for own in standing) / total_kg
+        assert abs(getattr(statement.quality, name) - mean) <= 0.005 + 1e-9  # two decimals are stated
+    explained = seeded_park.reader.explain(STEEL, entries[0].seq)
+    assert explained is not None
+    assert explained["grades"]["activity"]["en"] == "measured continuously"
