@@ -21,7 +21,7 @@ RUN /opt/tanmai/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/tanmai --create-home tanmai \
-    && install --directory --owner tanmai --mode 700 /var/lib/tanmai/keys
+    && install --directory --owner tanmai --mode 700 /var/lib/tanmai/keys /var/lib/tanmai/evidence
 COPY --from=build /opt/tanmai /opt/tanmai
 ENV PATH=/opt/tanmai/bin:$PATH PYTHONUNBUFFERED=1 TANMAI_DATA_DIR=/var/lib/tanmai
 USER tanmai

@@ -95,6 +95,20 @@ def test_production_has_every_part(compose: dict[str, Any]) -> None:
         assert service["healthcheck"]["test"][0] == "CMD", name
 
 
+def test_what_all_must_share_is_on_one_volume_and_an_ingest_process_keeps_its_name(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for role in ("web", "ingest", "scheduler"):
+        assert "gateway-keys:/var/lib/tanmai/keys" in services[role]["volumes"], role
+    for role in ("web", "scheduler"):
+        assert "evidence:/var/lib/tanmai/evidence" in services[role]["volumes"], role
+    assert services["ingest"]["hostname"]
+    shared = {volume.split(":")[1] for volume in services["web"]["volumes"]} - {"/var/lib/tanmai"}
+    owned = next(
+        line for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines() if "install --directory" in line
+    )
+    assert all(path in owned.split() for path in shared), "a volume takes its owner from the folder in the image"
+
+
 def test_every_command_of_ours_exists(compose: dict[str, Any]) -> None:
     lines = [one["command"] for one in own_services(compose).values() if "entrypoint" not in one]
     lines += [one["healthcheck"]["test"][2:] for one in own_services(compose).values()
