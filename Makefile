@@ -13,7 +13,7 @@ NODE_SLAVE := tests/collectors/modbus/node_slave
 # Workers take any test of any file, so each starts the real servers it needs: groups (the xdist_group mark) are not kept.
 PYTEST_WORKERS ?= 2
 
-.PHONY: help run test check bench sim lock clean
+.PHONY: help run test check bench sim life lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +40,9 @@ bench: .stamps/gateway .stamps/package ## measure each part beside its limit; ON
 
 sim: .stamps/dev .stamps/package ## the story of one simulated world: make sim SEED=17; what held, or what broke
 	@$(BIN)/python -m tests.simulation $(or $(SEED),0)
+
+life: .stamps/dev .stamps/package ## months of simulated plants, from readings to closed months: make life SEED=17
+	@$(BIN)/python -m tests.plant_life $(or $(SEED),0)
 
 lock: .venv/pyvenv.cfg ## choose newest versions and write requirements/ and the dashboard's lock anew
 	@sh scripts/lock.sh

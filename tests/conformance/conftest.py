@@ -25,6 +25,7 @@ from sqlalchemy import Engine
 from gateway.store.database import open_database
 from gateway.store.opening import open_timeseries
 from gateway.store.timeseries import PointDirectory, PointRef, TimeSeriesStore
+from tests.plant_life.quick_store import QuickStore
 from tests.simulation.plain_store import PlainStore
 
 START_TIMEOUT_S = 30
@@ -189,7 +190,7 @@ def open_influx(tmp_path: Path, relational: Engine) -> Iterator[OpenInflux]:
         store.close()
 
 
-@pytest.fixture(params=["duckdb", "plain", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))])
+@pytest.fixture(params=["duckdb", "plain", "quick", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))])
 def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     """Each store, empty."""
     if request.param == "influxdb":
@@ -201,6 +202,11 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
 
         def opened() -> TimeSeriesStore:
             return PlainStore(tmp_path / "journal")
+    elif request.param == "quick":
+        kept = QuickStore()  # it outlives those who open it
+
+        def opened() -> TimeSeriesStore:
+            return kept
     else:
 
         def opened() -> TimeSeriesStore:

@@ -10,50 +10,31 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from sqlalchemy import Connection, event
 
 from collectors.errors import StoreUnavailable
 from collectors.wire import Receipt, encode_receipt, stamped
-from gateway import wiring
 from gateway.ingest.intake import Arrival
 from gateway.ingest.pending import Message, Pending
-from gateway.knowledge_files import load_knowledge
-from gateway.settings import Settings
-from gateway.store import database
 from gateway.store.opening import open_timeseries
 from gateway.store.timeseries import TimeSeriesStore
 from tests.simulation.faults import Fuse, PowerCut, Weather, Weathered, within
 from tests.simulation.line import Broker, Letter
 from tests.simulation.plain_store import PlainStore
+from tests.simulation.quick_house import open_house
 
 ENTERPRISE = "91350505M00000019R"
 
-# The knowledge never changes in a world: read once per process, it makes a start of the gateway 20 times as fast.
-_knowledge = cache(lambda: load_knowledge(Settings()))
-_DEFAULTS, _STEAM = cache(wiring.load_defaults), cache(wiring.SteamTable.load)
-_DATABASE = "tanmai.sqlite"
 WRITES = frozenset({"append", "put_usage", "clear_dirty"})  # of the time series
 FOREVER_PAGES = 2**30
 
 StoreOf = Callable[[TimeSeriesStore], TimeSeriesStore]
-
-
-@cache
-def _empty_database() -> bytes:
-    """A relational database of the newest schema: made once per process, for that takes longer than a start."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / _DATABASE
-        database.open_database(f"sqlite:///{path}").dispose()
-        return path.read_bytes()
 
 
 class GatewaySide:
@@ -88,17 +69,7 @@ class GatewaySide:
 
     def open(self) -> None:
         """A new process on what is on disk."""
-        self._place.mkdir(parents=True, exist_ok=True)
-        if not (self._place / _DATABASE).exists():
-            (self._place / _DATABASE).write_bytes(_empty_database())
-        with (
-            patch.object(database, "_migrate", lambda _connection: None),  # every database here began as the newest
-            patch.object(wiring, "load_knowledge", lambda _settings: _knowledge()),
-            patch.object(wiring, "load_defaults", _DEFAULTS),
-            patch.object(wiring.SteamTable, "load", _STEAM),
-            patch.object(wiring, "open_timeseries", self._open_timeseries),
-        ):
-            house = wiring.build(replace(Settings(), data_dir=str(self._place), mqtt_url="off"))
+        house = open_house(self._place, self._open_timeseries)
         self.house, self._open = house, True
         if not house.registry().enterprises:
             house.operations.call("registry_apply", text=self._registry, file="registry.yaml")

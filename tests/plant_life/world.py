@@ -1,0 +1,140 @@
+"""Months of plants, a gateway and its operators, out of one seed; everything that can go wrong does.
+
+What stays true: time is simulated and nothing waits; all chance comes from one `random.Random(seed)` (keys and tokens
+are the product's own, and nothing depends on them). At the end everything that was held back arrives and the clocks
+are right, and `oracle.check` must hold.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from gateway.store.timeseries import ReadingColumns
+from tests.plant_life.books import Books
+from tests.plant_life.calendar import told
+from tests.plant_life.deliveries import Parcel
+from tests.plant_life.instruments import DAY_MS, HOUR_MS
+from tests.plant_life.knowledge import LATER, SHIPPED, GridFactor, later_config_dir
+from tests.plant_life.machine import SCHEDULERS, Machine, StoreOf
+from tests.plant_life.papers import Paper
+from tests.plant_life.plants import Plant, registry_text
+from tests.plant_life.script import Script
+
+EARLIEST_MS = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000)
+DUCKDB_EVERY = 10  # one world in so many has the real store
+HELD_BACK_MS = 4 * DAY_MS  # how long after its last parcel a world goes on
+
+
+class World:
+    """`run`, then look at what came of it."""
+
+    def __init__(
+        self,
+        seed: int,
+        directory: Path,
+        *,
+        loud: bool = False,
+        store_of: StoreOf = lambda store: store,
+        with_duckdb: bool | None = None,  # None: as the seed has it
+    ) -> None:
+        self.seed = seed
+        self.rng = rng = random.Random(seed)
+        self.start_ms = EARLIEST_MS + rng.randrange(130) * DAY_MS + rng.randrange(24) * HOUR_MS
+        self.end_ms = self.start_ms + rng.randrange(90, 180) * DAY_MS
+        self.now_ms = self.start_ms
+        self.story: list[str] = []
+        self._loud = loud
+        self._timeline: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = count()
+        self._waiting: list[Parcel] = []
+        self.plants: list[Plant] = []
+        self.papers: dict[str, list[Paper]] = {}
+        self.factors: list[GridFactor] = list(SHIPPED)
+        self.jobs_done = 0
+        self.machine = Machine(
+            directory, rng, self.tell, store_of,
+            with_duckdb=seed % DUCKDB_EVERY == 0 if with_duckdb is None else with_duckdb,
+        )  # fmt: skip
+        self.books = Books(lambda: self.machine.database)
+        self.script = Script(self)
+
+    def run(self) -> None:
+        """The life of the plants, then what was held back, then peace."""
+        self.machine.open()
+        self.script.write()
+        self.apply_registry("the plants are registered")
+        while self._timeline:
+            self.now_ms, _, act = heapq.heappop(self._timeline)
+            act()
+        self._come_to_rest()
+
+    def close(self) -> None:
+        """Give back files, however the world ended."""
+        self.machine.close()
+
+    def tell(self, what: str) -> None:
+        self.story.append(f"{told(self.now_ms)} {what}")
+        if self._loud:
+            print(self.story[-1])
+
+    def at(self, at_ms: int, act: Callable[[], None]) -> None:
+        """Something will happen."""
+        heapq.heappush(self._timeline, (max(at_ms, self.now_ms), next(self._order), act))
+
+    # --- what happens -----------------------------------------------------------------------------------------------
+
+    def arrive(self, parcel: Parcel) -> None:
+        """It lies with the gateway until it is stored at the next tick, together with others."""
+        self._waiting.append(parcel)
+
+    def tick(self, scheduler: str, ahead_ms: int, jobs: tuple[str, ...], crash_after: int) -> None:
+        """Store what arrived, then run jobs as one scheduler, whose clock may be off; 0 = no crash."""
+        if crash_after:
+            self.machine.fuse.light(crash_after)
+        self._store()
+        for job in jobs:
+            done = self.machine.job(job, scheduler, self.now_ms + ahead_ms)
+            if done is not None:
+                self.jobs_done += 1
+                self.tell(f"{job} by {scheduler}{f', clock {ahead_ms / HOUR_MS:+.1f} h' if ahead_ms else ''}: {done}")
+        self.machine.fuse.put_out()
+        self.books.watch()
+
+    def apply_registry(self, why: str) -> None:
+        answer = self.machine.ask("registry_apply", self.now_ms, text=registry_text(self.plants), file="registry.yaml")
+        self.tell(f"{why}: {answer['diff']}")
+
+    def later_editions(self) -> None:
+        self.tell("the gateway is started anew with later editions of the grid's factors")
+        self.factors += LATER
+        self.machine.open(later_config_dir())
+
+    def _store(self) -> None:
+        parcels, self._waiting = self._waiting, []
+        if parcels:
+            self.machine.put(lambda: self._columns(parcels))
+
+    def _columns(self, parcels: list[Parcel]) -> ReadingColumns:
+        numbers = {key: point.point_id for key, point in self.machine.house.registry().points_by_name.items()}
+        rows = [(numbers[one.plant, *one.point], *row) for one in parcels for row in one.rows]
+        point, at_ms, value = zip(*rows, strict=True)
+        zeros = np.zeros(len(rows), np.uint8)
+        return ReadingColumns(np.array(point, np.int32), np.array(at_ms, np.int64), np.array(value, float), zeros)
+
+    def _come_to_rest(self) -> None:
+        """The clocks are right, and one scheduler does what is left to do."""
+        self.now_ms = max(self.now_ms, self.end_ms) + HELD_BACK_MS
+        self.tell("peace")
+        self._store()
+        for job in ("rollup", "close_months", "rollup", "daily_roots"):
+            self.now_ms += HOUR_MS
+            while not any(self.machine.job(job, name, self.now_ms) is not None for name in SCHEDULERS):
+                self.now_ms += HOUR_MS
+        self.books.watch()
