@@ -245,6 +245,8 @@ def explanation(out: Console, answer: Mapping[str, Any]) -> None:
         if one["id"]:
             branch.add(f"edition {one['edition']}, published on {one['published_on']}, confidence {one['confidence']}")
         branch.add(escape(one["source"]))
+        if one["note"]:
+            branch.add(escape(one["note"]))
     activity = tree.add(
         f"activity {entry['amount']:,} {entry['unit']} · coverage {entry['coverage']:.1%} · "
         f"estimated {entry['estimated_share']:.1%}"

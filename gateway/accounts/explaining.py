@@ -45,6 +45,7 @@ class FactorStep(msgspec.Struct, frozen=True, kw_only=True):
     published_on: str
     source: str
     confidence: str
+    note: str = ""  # the remark beside the value, such as a blend's composition
 
 
 class ReadingStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +244,7 @@ def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:
                 published_on=factor.published_on.isoformat(),
                 source=factor.source,
                 confidence=factor.confidence,
+                note=book.notes.get(factor.id, ""),
             )
         )
     return steps

@@ -36,6 +36,23 @@ _LIQUEFIED = (*_MASS, *_BY_HEAT_VALUE, "L", "m3")
 _CARBON = ("tC", "kgC")
 _SMALL_MASS = ("kg", "t", "g")
 _FREIGHT = ("tkm", "1e4tkm")
+_BLENDS = (
+    "404a",
+    "407a",
+    "407b",
+    "407c",
+    "407d",
+    "407e",
+    "407f",
+    "410a",
+    "410b",
+    "421a",
+    "421b",
+    "427a",
+    "507a",
+    "508a",
+    "508b",
+)  # of refrigerants; config/refrigerant_blends has their compositions
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +284,7 @@ _GASES = (
     _gas("hfc_152a", "HFC-152a"),
     _gas("hfc_227ea", "HFC-227ea"),
     _gas("hfc_245fa", "HFC-245fa"),
+    *(_gas(f"r_{number}", f"R-{number.upper()}") for number in _BLENDS),
 )
 
 _TREATMENT = (

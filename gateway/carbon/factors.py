@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gateway.carbon.activities import ACTIVITIES
+from gateway.carbon.blends import load_blends
 from gateway.carbon.choices import choose
 from gateway.carbon.factor_files import LoadedFactor, load_factor_files
 from gateway.carbon.model import Activity, ChosenFactor, Factor, MissingFactor
@@ -35,7 +36,8 @@ class FactorBook:
     @classmethod
     def load(cls, config_dir: Path) -> FactorBook:
         """Read the factor files below `config_dir`; raises ConfigurationError with every problem in them."""
-        return cls(tuple(load_factor_files(config_dir)))
+        loaded = load_factor_files(config_dir)
+        return cls((*loaded, *load_blends(config_dir, loaded)))
 
     @cached_property
     def factors(self) -> dict[str, Factor]:

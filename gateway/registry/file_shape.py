@@ -47,7 +47,7 @@ class MethodShape:
 
     electricity: Literal["national", "provincial"] = "national"
     fuel_set: str = "gbt32151-34-2024"
-    gwp: Literal["ar5", "ar6"] = "ar5"
+    gwp: Literal["ar4", "ar5", "ar6"] = "ar5"
     market: Literal["", "national", "provincial", "national_without_traded_nonfossil"] = ""
     booked: Literal["location", "market"] = "market"
     compliance: tuple[Group, ...] = COMPLIANCE_GROUPS

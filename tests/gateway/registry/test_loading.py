@@ -124,7 +124,7 @@ FAULTS = [
         "unknown park",
     ),
     ("C3071", "3071", "enterprises[0].industry", "GB/T 4754"),
-    ("gwp: ar6", "gwp: ar4", "enterprises[0].method.gwp", "one of ar5, ar6"),
+    ("gwp: ar6", "gwp: ar2", "enterprises[0].method.gwp", "one of ar4, ar5, ar6"),
     ("rating_policy: four-colour-demo", "rating_policy: x", "enterprises[0].rating_policy", "four-colour-demo"),
     ("{id: edge-1}", "{id: edge 1}", "enterprises[0].agents[0].id", "an id is"),
     ("{id: edge-1}", "{id: edge-1}, {id: edge-1}", "enterprises[0].agents[1].id", "twice"),
