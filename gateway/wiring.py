@@ -42,7 +42,6 @@ from gateway.carbon.factors import FactorBook
 from gateway.carbon.methods import MethodFile
 from gateway.carbon.own_values import problem_of
 from gateway.carbon.policy import Policy
-from gateway.carbon.steam import SteamTable
 from gateway.control import write_private
 from gateway.ingest.http_intake import http_intake
 from gateway.ingest.intake import Intake
@@ -297,7 +296,7 @@ def _house(
     methods: Mapping[str, MethodFile],
 ) -> House:
     signer = Signer.of(settings.data_path)
-    derived = DerivedStage(timeseries, SteamTable.load(settings.config_path))
+    derived = DerivedStage(timeseries, factors.steam)
     goods = load_defaults(settings.config_path)
     metrics = CollectorRegistry()
     return House(
@@ -316,6 +315,7 @@ def _house(
             zone_problem=check_zone,
             methods={name: file.method for name, file in methods.items()},
             own_value_problem=problem_of,
+            steam_problem=factors.steam.conditions_problem,
             limits=_limit_units(policies),
             goods=frozenset(goods.goods),
         ),

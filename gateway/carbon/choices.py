@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from gateway.carbon.model import Activity, Basis, ChosenFactor, Factor, Finding, MissingFactor, Side, Term
 from gateway.carbon.question import (
     NATIONAL,
-    NO_ENTHALPY,
     Lacking,
     Pick,
     Question,
     amount_of_fuel,
     energy_of,
+    enthalpy_of,
     own_term,
     term_of,
 )
@@ -225,11 +225,15 @@ def _factor(question: Question) -> Chosen:
     pick = question.pick(question.kind.series)
     if pick is None:
         return None
-    extra = {name: found for name in ("I", "H") if (found := question.own(name)) is not None}
-    if question.kind.series == "heat" and question.dimension == "mass" and "H" not in extra:
-        return NO_ENTHALPY
+    purity = question.own("I")
+    terms = {} if purity is None else {"I": own_term(purity)}
+    if question.is_steam_by_mass:
+        enthalpy = enthalpy_of(question)
+        if isinstance(enthalpy, Lacking):
+            return enthalpy
+        terms["H"] = enthalpy
+    terms["EF"] = term_of(pick.factor)
     default = pick.basis == "exact" and question.kind.series.startswith(SERIES_WITH_DEFAULTS)
-    terms = {**{name: own_term(found) for name, found in extra.items()}, "EF": term_of(pick.factor)}
     return question.answer(
         " × ".join(["AD", *terms]), terms, pick.factor, "default" if default else pick.basis,
         provisional=pick.provisional,

@@ -22,6 +22,7 @@ from gateway.carbon.choices import choose
 from gateway.carbon.factor_files import LoadedFactor, load_factor_files
 from gateway.carbon.model import Activity, ChosenFactor, Factor, MissingFactor
 from gateway.carbon.question import Pick, Question
+from gateway.carbon.steam import NO_STEAM, SteamTable
 from gateway.registry.model import Method
 
 MAX_CHOSEN = 50_000  # choices remembered
@@ -32,12 +33,13 @@ class FactorBook:
     """All factors that are shipped or added."""
 
     loaded: tuple[LoadedFactor, ...]
+    steam: SteamTable = NO_STEAM  # enthalpies, where steam is given by mass
 
     @classmethod
     def load(cls, config_dir: Path) -> FactorBook:
         """Read the factor files below `config_dir`; raises ConfigurationError with every problem in them."""
         loaded = load_factor_files(config_dir)
-        return cls((*loaded, *load_blends(config_dir, loaded)))
+        return cls((*loaded, *load_blends(config_dir, loaded)), SteamTable.load(config_dir))
 
     @cached_property
     def factors(self) -> dict[str, Factor]:

@@ -30,6 +30,7 @@ class Quantity:
     term: str
     bands: tuple[Band, ...]
     calculations: tuple[str, ...]  # of activity kinds that can use it
+    series: str = ""  # only of kinds of this one; "" = of all
 
 
 _FUELS = ("fuel", "energy_only")
@@ -41,7 +42,9 @@ QUANTITIES: dict[str, Quantity] = {
     "density": Quantity("RHO", (Band("t/m3", "0.3", "1.4"),), _FUELS),
     "purity": Quantity("I", (KINDS["fraction"],), ("factor", "desulphurisation")),
     "conversion": Quantity("TR", (KINDS["fraction"],), ("desulphurisation",)),
-    "enthalpy": Quantity("H", (Band("kJ/kg", "300", "4000"),), ("factor",)),
+    "enthalpy": Quantity("H", (Band("kJ/kg", "300", "4000"),), ("factor",), "heat"),
+    "steam_pressure": Quantity("P", (Band("kPa", "50", "30000"),), ("factor",), "heat"),
+    "steam_temperature": Quantity("T", (Band("degC", "80", "700"),), ("factor",), "heat"),
     FOOTPRINT: Quantity("EF", (), ("factor", "grid", "gas_process")),
 }
 LARGEST_G = 10**10  # of CO2e per unit: ten thousand tonnes per tonne, kWh or piece is a slip
@@ -54,7 +57,7 @@ def problem_of(activity: str, quantity: str, value: str, unit: str) -> str | Non
         return None  # said where the activity stands
     if known is None:
         return f"unknown quantity {quantity}; known are {', '.join(QUANTITIES)}"
-    if kind.calculation not in known.calculations:
+    if kind.calculation not in known.calculations or known.series not in ("", kind.series):
         return f"{activity} takes no {quantity}"
     try:
         given = read_unit(unit)

@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.carbon.activities import ActivityKind
 from gateway.carbon.formula import per_unit, shown
 from gateway.carbon.model import Activity, Basis, ChosenFactor, Factor, MissingFactor, OwnValue, Side, Term
+from gateway.carbon.steam import FEED_WATER_KJ_PER_KG, SteamTable
 from gateway.carbon.units import GRAM_CO2E, GRAM_STANDARD_COAL, read_unit
 from gateway.registry.model import Method
 
@@ -36,8 +37,11 @@ NO_DENSITY = Lacking(
     "a liquid given by volume needs its density: give the source `analyses` with a density, such as 0.84 kg/L",
 )
 NO_ENTHALPY = Lacking(
-    "以质量给出的蒸汽需要焓:请在该排放源的 analyses 中登记 enthalpy(kJ/kg)",
-    "steam given by mass needs its enthalpy: give the source `analyses` with an enthalpy in kJ/kg",
+    "以质量给出的蒸汽需要焓:请在该排放源的 analyses 中登记 steam_pressure(绝压)与 steam_temperature,或 enthalpy",
+    (
+        "steam given by mass needs its enthalpy: give the source `analyses` with its steam_pressure (absolute) and "
+        "steam_temperature, or an enthalpy in kJ/kg"
+    ),
 )
 
 
@@ -58,6 +62,9 @@ class Book(Protocol):
 
     @property
     def notes(self) -> Mapping[str, str]: ...
+
+    @property
+    def steam(self) -> SteamTable: ...
 
     def pick(self, series: str, region: str, day: date, as_of: date) -> Pick | None: ...
 
@@ -145,6 +152,10 @@ class Question:
         return [own for own in self.activity.own if own.term in ANALYSED]
 
     @property
+    def is_steam_by_mass(self) -> bool:
+        return self.kind.series == "heat" and self.dimension == "mass"
+
+    @property
     def dimension(self) -> str:
         """Of the activity's amount: mass, energy, volume, normal_volume …"""
         return next(iter(read_unit(self.activity.unit).dimensions), "")
@@ -158,6 +169,25 @@ def term_of(factor: Factor) -> Term:
 def own_term(own: OwnValue) -> Term:
     """An own number as a term: no factor's id, the document in the place of the edition."""
     return Term(own.value, own.unit, "", own.document)
+
+
+def enthalpy_of(question: Question) -> Term | Lacking:
+    """What steam given by mass carries: as measured, else out of the tables by its stated pressure and temperature."""
+    own, pressure, temperature = (question.own(name) for name in ("H", "P", "T"))
+    if own is not None:
+        return own_term(own)
+    if pressure is None:
+        return NO_ENTHALPY
+    degc = None if temperature is None else temperature.value
+    steam = question.book.steam
+    heat = steam.heat_kj_per_kg(pressure.value, pressure.unit, degc)
+    if heat is None:
+        problem = steam.conditions_problem(pressure.value, pressure.unit, degc)
+        return Lacking(f"蒸汽表中没有 {pressure.value} {pressure.unit}、{degc or '饱和'} 的焓", str(problem))
+    state = "saturated" if degc is None else f"{degc} degC"
+    documents = dict.fromkeys(own.document for own in (pressure, temperature) if own is not None)
+    taken = f"at {pressure.value} {pressure.unit}, {state}, less {FEED_WATER_KJ_PER_KG} kJ/kg of the feed water"
+    return Term(f"{heat:f}", "kJ/kg", "", f"{' and '.join(steam.editions)} {taken}; {', '.join(documents)}")
 
 
 FuelStart = tuple[str, dict[str, Term], tuple[str, ...]]  # formula, terms, doubts
@@ -191,9 +221,11 @@ def energy_of(question: Question) -> tuple[str, dict[str, Term]]:
     if isinstance(start, Lacking):
         return "", {}
     formula, terms, _ = start
-    enthalpy = question.own("H")
-    if enthalpy is not None:
-        formula, terms = f"{formula} × H", {**terms, "H": own_term(enthalpy)}
+    if question.is_steam_by_mass:
+        enthalpy = enthalpy_of(question)
+        if isinstance(enthalpy, Lacking):
+            return "", {}
+        formula, terms = f"{formula} × H", {**terms, "H": enthalpy}
     pick = question.pick(question.kind.energy)
     if pick is not None and question.own("NCV") is None:
         return f"{formula} × SC", {**terms, "SC": term_of(pick.factor)}

@@ -11,6 +11,8 @@ arithmetic only).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from collectors.errors import ConfigurationError, Problem
 from collectors.reading import Float64s
 from collectors.strict_yaml import load
 from gateway.carbon.benchmarks import Words
+from gateway.carbon.units import convert
 
 # What GB/T 32151 takes off steam's enthalpy for the feed water, 20 °C: heat = mass × (enthalpy − 83.74) ÷ 1000.
 FEED_WATER_KJ_PER_KG = "83.74"
@@ -101,6 +104,30 @@ class SteamTable:
         hot, is_superheated = self._superheated(pressure_kpa, temperature_degc)
         return np.where(np.isnan(temperature_degc) | ~is_superheated, dry, hot)
 
+    def heat_kj_per_kg(self, pressure: str, unit: str, temperature_degc: str | None) -> Decimal | None:
+        """What a kilogram of steam at stated conditions carries above the feed water, to 0.01 kJ/kg as tables print it.
+
+        None outside of the tables.
+        """
+        kpa = float(convert(Fraction(pressure), unit, "kPa"))
+        degc = np.nan if temperature_degc is None else float(temperature_degc)
+        found = float(self.enthalpy_kj_per_kg(np.array([kpa]), np.array([degc]))[0])
+        return None if np.isnan(found) else Decimal(f"{found:.2f}") - Decimal(FEED_WATER_KJ_PER_KG)
+
+    def conditions_problem(self, pressure: str, unit: str, temperature_degc: str | None) -> str | None:
+        """Why steam cannot have these conditions as far as the tables go; None if it can."""
+        if self.heat_kj_per_kg(pressure, unit, temperature_degc) is not None:
+            return None
+        saturated = [f"{own:g}" for own in (self.saturated_kpa[[0, -1]] if self.saturated_kpa.size else ())]
+        rows = self.superheated
+        superheated = [f"{row.pressure_kpa:g}" for row in (rows[:1] + rows[-1:])]
+        hottest_degc = max((row.temperature_degc[-1] for row in rows), default=0.0)
+        return (
+            f"no steam table has {pressure} {unit}, {temperature_degc or 'saturated'}: saturated steam goes from "
+            f"{' to '.join(saturated)} kPa, superheated from {' to '.join(superheated)} kPa and up to {hottest_degc:g} "
+            "degC. Pressures are absolute: add 0.1 MPa to what a gauge shows"
+        )
+
     def print_of(self, formula: str) -> str:
         """What of the tables a formula's results hang on, as text."""
         if formula != "steam_heat_of":
@@ -122,6 +149,9 @@ class SteamTable:
         saturation = _line(pressure_kpa, pressures, np.array([row.temperature_degc[0] for row in rows]))
         hot = np.where(inside, below + (above - below) * share, np.nan)
         return hot, ~(temperature_degc <= saturation)
+
+
+NO_STEAM = SteamTable(np.empty(0), np.empty(0), (), ())
 
 
 def _line(at: Float64s, x: Float64s, y: Float64s) -> Float64s:

@@ -66,6 +66,9 @@ _ATOMS: dict[str, tuple[Fraction, str]] = {
     "1e4tkm": (Fraction(10_000), "freight"),
     "pkm": (Fraction(1), "travel"),  # a person carried one kilometre
     "night": (Fraction(1), "night"),
+    "kPa": (Fraction(1), "pressure"),  # absolute
+    "MPa": (Fraction(1_000), "pressure"),
+    "degC": (Fraction(1), "temperature"),  # conditions of steam; no formula multiplies them
     "10k_cny": (Fraction(1), "money"),  # 万元
     **_masses("CO2", "co2e"),
     **_masses("CO2e", "co2e"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MEASURED = "co2.measured"
 ENERGY_ONLY = "energy_only."
 FOOTPRINT = "footprint"
+PRESSURE, TEMPERATURE = "steam_pressure", "steam_temperature"
 MAX_DOCUMENT = 120  # characters; it goes into every entry made with the value
 
 
@@ -58,11 +59,36 @@ def own_values_do_not_overlap(enterprise: Place, world: World) -> Iterator[Probl
         seen: list[tuple[str, OwnValueShape]] = []
         for place, quantity, own in _own_values(source):
             for other, value in seen:
-                if other == quantity and own.valid_from < value.valid_to and value.valid_from < own.valid_to:
+                if other == quantity and _share_days(own, value):
                     yield place.problem(
                         f"overlaps another {quantity} of this source ({value.document}): make their days disjoint"
                     )
             seen.append((quantity, own))
+
+
+def steam_is_at_conditions_of_the_tables(enterprise: Place, world: World) -> Iterator[Problem]:
+    """A pressure alone is saturated steam; a temperature needs the pressure of its days."""
+    for source in enterprise.items("sources"):
+        activity = source.text("activity") or ""
+        given: dict[str, list[tuple[Place, OwnValueShape]]] = {PRESSURE: [], TEMPERATURE: []}
+        for place, quantity, own in _own_values(source):
+            wrong = world.knowledge.own_value_problem(activity, quantity, f"{own.value:f}", own.unit)
+            if quantity in given and wrong is None:
+                given[quantity].append((place, own))
+        for place, hot in given[TEMPERATURE]:
+            if not any(_share_days(hot, own) for _, own in given[PRESSURE]):
+                yield place.problem(f"{TEMPERATURE} says nothing without a {PRESSURE} of the same days: add it")
+        for place, own in given[PRESSURE]:
+            hot_days = [f"{hot.value:f}" for _, hot in given[TEMPERATURE] if _share_days(hot, own)]
+            conditions: list[str | None] = [*hot_days] or [None]
+            for temperature in conditions:
+                problem = world.knowledge.steam_problem(f"{own.value:f}", own.unit, temperature)
+                if problem is not None:
+                    yield place.problem(problem)
+
+
+def _share_days(one: OwnValueShape, other: OwnValueShape) -> bool:
+    return one.valid_from < other.valid_to and other.valid_from < one.valid_to
 
 
 def _own_values(source: Place) -> Iterator[tuple[Place, str, OwnValueShape]]:

@@ -20,6 +20,7 @@ from gateway.registry.account_checks import (
     method_exists,
     own_values_are_plausible,
     own_values_do_not_overlap,
+    steam_is_at_conditions_of_the_tables,
 )
 from gateway.registry.credit_code import problem_of
 from gateway.registry.derived_checks import balance_problems, derived_points, derived_problems
@@ -261,6 +262,7 @@ ENTERPRISE_CHECKS: tuple[Check, ...] = (
     method_exists,
     own_values_are_plausible,
     own_values_do_not_overlap,
+    steam_is_at_conditions_of_the_tables,
     energy_only_is_measured_elsewhere,
     own_factors_exist,
     ids_are_plain_and_single,

@@ -46,5 +46,7 @@ class Knowledge:
     methods: Mapping[str, Method] = field(default_factory=dict)  # by the name of their file
     # (activity, quantity, value, unit) -> why a laboratory's or supplier's number cannot be one; None if it can
     own_value_problem: Callable[[str, str, str, str], str | None] = lambda *_: None
+    # (pressure, its unit, degC or None) -> why steam cannot be at these conditions; None if it can
+    steam_problem: Callable[[str, str, str | None], str | None] = lambda *_: None
     limits: Mapping[str, str] = field(default_factory=dict)  # id of a limit level -> its unit, such as kgce/t
     goods: Collection[str] = ()  # rows of config/cbam

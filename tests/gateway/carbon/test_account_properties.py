@@ -31,12 +31,16 @@ no_deadline = settings(deadline=None)  # a loaded machine is no property of an a
 
 
 def published() -> dict[str, float]:
-    """id -> value of every shipped factor, read without the engine."""
+    """id -> value of every shipped factor and of every blend by AR5, read without the engine."""
     values: dict[str, float] = {}
     for folder in ("emission_factors", "energy_factors", "gwp"):
         for path in (CONFIG / folder).glob("*.yaml"):
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
             values |= {one["id"]: float(one["value"]) for one in content["factors"]}
+    for path in (CONFIG / "refrigerant_blends").glob("*.yaml"):
+        for blend in yaml.safe_load(path.read_text(encoding="utf-8"))["blends"]:
+            parts = blend["mass_percent"].items()
+            values[f"gwp.ar5.{blend['id']}"] = sum(values[f"gwp.ar5.{gas}"] * part / 100 for gas, part in parts)
     return values
 
 

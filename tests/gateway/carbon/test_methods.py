@@ -104,7 +104,7 @@ def test_without_green_power_location_and_market_agree(book: FactorBook, make_ac
         ("location: national", "location: moon", "unknown location moon"),
         ("booked: market", "booked: both", "must be one of location, market"),
         ("fuel_set: gbt32151-34-2024", "fuel_set: x", "unknown fuel_set x"),
-        ("gwp: ar5", "gwp: ar4", "unknown gwp ar4"),
+        ("gwp: ar5", "gwp: ar2", "unknown gwp ar2"),
         (
             "compliance: [direct, purchased_energy, exported_energy, fixed_carbon]",
             "compliance: []",

@@ -67,6 +67,23 @@ def test_gbt32151_34_2024_c4_steam_by_mass_goes_through_its_enthalpy(book: Facto
     assert isinstance(missing, MissingFactor) and "enthalpy" in missing.en
 
 
+def test_gbt32151_34_2024_c4_stated_conditions_give_the_enthalpy_of_the_table(
+    book: FactorBook, make_activity: Any
+) -> None:
+    """What is measured comes before the table; its entry names table, conditions and paper."""
+    at = (OwnValue("P", "1", "MPa", "supply contract"), OwnValue("T", "250", "degC", "supply contract"))
+    steam = choose(book, make_activity("steam.purchased", unit="t", own=at))
+    assert (steam.formula, steam.energy_formula) == ("AD × H × EF", "AD × H × SC")
+    assert (steam.terms["H"].value, steam.terms["H"].unit) == ("2859.36", "kJ/kg")
+    for words in ("gbt32151-34-2024-c4", "1 MPa, 250 degC", "less 83.74 kJ/kg", "supply contract"):
+        assert words in steam.terms["H"].edition
+    measured = (*at, OwnValue("H", "2700", "kJ/kg", "LAB"))
+    assert choose(book, make_activity("steam.purchased", unit="t", own=measured)).terms["H"].value == "2700"
+    outside = (OwnValue("P", "20", "MPa", "supply contract"),)
+    missing = book.choose(make_activity("steam.purchased", unit="t", own=outside), Method(), AS_OF)
+    assert isinstance(missing, MissingFactor) and "saturated steam goes from 100 to 5000 kPa" in missing.en
+
+
 def test_gbt2589_2020_energy_is_heat_value_over_29_3076_mj_per_kgce(book: FactorBook, make_activity: Any) -> None:
     chosen = choose(book, make_activity("fuel.bituminous", own=(OwnValue("NCV", "29.3076", "GJ/t", "LAB"),)))
     assert chosen.energy_formula == "AD × NCV ÷ QCE"

@@ -11,6 +11,7 @@ import pytest
 from collectors.errors import ConfigurationError, Problem
 from gateway.carbon.calendar import check_zone
 from gateway.carbon.own_values import problem_of
+from gateway.carbon.steam import SteamTable
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.loading import RegistryFile, read_registry
 from gateway.registry.model import Method, Registry
@@ -44,6 +45,7 @@ def knowledge() -> Knowledge:
             "fuel.natural_gas": Kind(("Nm3", "m3")),
             "energy_only.natural_gas": Kind(("Nm3", "m3")),
             "material.clay": Kind(("t", "kg"), records_only=True),
+            "steam.purchased": Kind(("GJ", "t", "kg")),
         },
         policies={"four-colour-demo"},
         regions={"CN", "fujian", "shandong"},
@@ -52,6 +54,7 @@ def knowledge() -> Knowledge:
         zone_problem=check_zone,
         methods={"city": Method(electricity="provincial", id="city")},
         own_value_problem=problem_of,
+        steam_problem=SteamTable.load(Path(__file__).parents[3] / "config").conditions_problem,
         goods={"2523"},
         limits={"by-area": "kgce/m2", "by-mass": "kgce/t"},
     )

@@ -105,6 +105,13 @@ LAPPING = (
 )
 
 # text of the good file -> what replaces it, in which key, and a piece of the message
+STEAM = (
+    "document: LAB-1}}]}}\n  - {{id: steam, activity: steam.purchased, scope: 2, stage: production, unit: t, "
+    "records: true, analyses: [{}]}}"
+)
+OF_STEAM = (
+    "{{quantity: steam_{}, value: {}, unit: {}, valid_from: 2026-01-01, valid_to: 2027-01-01, document: contract}}"
+)
 FAULTS = [
     ("region: fujian", "region: fujian, colour: red", "parks[0].colour", "unknown key"),
     ("Asia/Shanghai", "Asia/Atlantis", "parks[0].timezone", "no IANA time zone"),
@@ -205,6 +212,12 @@ FAULTS = [
         "overlaps another heat_value",
     ),
     (
+        "document: LAB-1}]}",
+        STEAM.format(OF_STEAM.format("pressure", "0.06", "MPa")),
+        "enterprises[0].sources[3].analyses[0]",
+        "Pressures are absolute",
+    ),
+    (
         "value: 0.045, unit: tCO2e/t",
         "value: 1, unit: kgCO2e/kWh",
         "enterprises[0].sources[3].footprints[0]",
@@ -239,6 +252,30 @@ FAULTS = [
         "no counter",
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "says"),
+    [
+        ([("pressure", "1", "MPa")], ""),
+        ([("pressure", "0.8", "MPa"), ("temperature", "250", "degC")], ""),
+        ([("pressure", "800", "MPa")], "check the unit"),
+        ([("pressure", "800", "degC")], "give it in kPa"),
+        ([("temperature", "250", "degC")], "says nothing without a steam_pressure"),
+        ([("pressure", "0.8", "MPa"), ("temperature", "650", "degC")], "up to 600 degC"),
+    ],
+)
+def test_steam_by_mass_is_at_conditions_that_the_tables_have(
+    problems: Problems, read: Read, good: str, conditions: list[tuple[str, str, str]], says: str
+) -> None:
+    analyses = ", ".join(OF_STEAM.format(*one) for one in conditions)
+    text = good.replace("document: LAB-1}]}", STEAM.format(analyses), 1)
+    if not says:
+        assert read(text).enterprises
+        return
+    (problem,) = problems(text)
+    assert problem.key.startswith("enterprises[0].sources[3].analyses[")
+    assert says in problem.message
 
 
 @pytest.mark.parametrize(("was", "becomes", "key", "says"), FAULTS)
