@@ -21,7 +21,7 @@ from gateway.store import database
 
 DATABASE = "tanmai.sqlite"
 
-_DEFAULTS, _STEAM = cache(wiring.load_defaults), cache(wiring.SteamTable.load)
+_DEFAULTS = cache(wiring.load_defaults)
 
 
 @cache
@@ -49,7 +49,6 @@ def open_house(
         patch.object(database, "_migrate", lambda _connection: None),  # every database here began as the newest
         patch.object(wiring, "load_knowledge", lambda own: _knowledge(own.config_dir)),
         patch.object(wiring, "load_defaults", _DEFAULTS),
-        patch.object(wiring.SteamTable, "load", _STEAM),
         patch.object(wiring, "open_timeseries", open_timeseries),
     ):
         chosen = {"data_dir": str(place), "mqtt_url": "off", "config_dir": str(config_dir)}
