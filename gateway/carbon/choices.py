@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from gateway.carbon.grid_regions import GRIDS
 from gateway.carbon.model import Activity, Basis, ChosenFactor, Factor, Finding, MissingFactor, Side, Term
 from gateway.carbon.question import (
     NATIONAL,
@@ -31,6 +32,7 @@ from gateway.carbon.units import UnknownUnit, WrongDimensions
 ELECTRICITY_SERIES = {
     "national": "grid.national",
     "provincial": "grid.provincial",
+    "regional": GRIDS,
     "national_without_traded_nonfossil": "grid.national_without_traded_nonfossil",
 }
 NATIONAL_SERIES = frozenset({"grid.national", "grid.national_without_traded_nonfossil"})
@@ -105,11 +107,13 @@ class _Answer:
 
 
 def _grid_pick(question: Question, name: str, doubts: tuple[str, ...] = ()) -> _Answer | None:
-    """A method's electricity series; a province without a value falls back to the nation."""
+    """A method's electricity series; a province or grid without a value falls back to the nation."""
     series = ELECTRICITY_SERIES.get(name)
     if series is None:
         return None
     region = NATIONAL if series in NATIONAL_SERIES else question.activity.region
+    if series == GRIDS:
+        region = question.book.grid_of.get(region, region)
     pick = question.pick(series, region)
     if pick is None and region != NATIONAL:
         national = question.pick(ELECTRICITY_SERIES["national"])

@@ -11,7 +11,8 @@ What stays true:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.blends import load_blends
 from gateway.carbon.choices import choose
 from gateway.carbon.factor_files import LoadedFactor, load_factor_files
+from gateway.carbon.grid_regions import load_grids
 from gateway.carbon.model import Activity, ChosenFactor, Factor, MissingFactor
 from gateway.carbon.question import Pick, Question
 from gateway.carbon.steam import NO_STEAM, SteamTable
@@ -33,13 +35,18 @@ class FactorBook:
     """All factors that are shipped or added."""
 
     loaded: tuple[LoadedFactor, ...]
+    grid_of: Mapping[str, str] = field(default_factory=dict)  # province -> the regional grid that it is of
     steam: SteamTable = NO_STEAM  # enthalpies, where steam is given by mass
 
     @classmethod
     def load(cls, config_dir: Path) -> FactorBook:
         """Read the factor files below `config_dir`; raises ConfigurationError with every problem in them."""
         loaded = load_factor_files(config_dir)
-        return cls((*loaded, *load_blends(config_dir, loaded)), SteamTable.load(config_dir))
+        return cls(
+            (*loaded, *load_blends(config_dir, loaded)),
+            load_grids(config_dir, loaded),
+            SteamTable.load(config_dir),
+        )
 
     @cached_property
     def factors(self) -> dict[str, Factor]:

@@ -45,10 +45,10 @@ class ParkShape:
 class MethodShape:
     """A method written out; a name in its place is a file in config/methods."""
 
-    electricity: Literal["national", "provincial"] = "national"
+    electricity: Literal["national", "provincial", "regional"] = "national"
     fuel_set: str = "gbt32151-34-2024"
     gwp: Literal["ar4", "ar5", "ar6"] = "ar5"
-    market: Literal["", "national", "provincial", "national_without_traded_nonfossil"] = ""
+    market: Literal["", "national", "provincial", "regional", "national_without_traded_nonfossil"] = ""
     booked: Literal["location", "market"] = "market"
     compliance: tuple[Group, ...] = COMPLIANCE_GROUPS
     lifecycle: tuple[Group, ...] = GROUPS

@@ -42,7 +42,7 @@ class Park:
 class Method:
     """Which factor series an account uses; series are never mixed inside one account."""
 
-    electricity: str = "national"  # by location: national | provincial
+    electricity: str = "national"  # by location: national | provincial | regional
     fuel_set: str = "gbt32151-34-2024"
     gwp: str = "ar5"
     id: str = ""  # the file in config/methods that this is; "" = written out in the registry

@@ -87,12 +87,13 @@ class ChangedRules:
         }
 
     def _published(self, now_ms: int) -> str:
-        """Fingerprint of every value that is published by now, a new edition from its day on, and of steam tables."""
+        """Fingerprint of every value that is published by now, a new edition from its day on, and of tables."""
         today = from_ms(now_ms).date()
         if today not in self.published:
             known = [one for one in self.factors.factors.values() if one.published_on <= today]
             self.published.clear()
-            self.published[today] = sha256_of(f"{known!r} {self.factors.steam.print_of('steam_heat_of')}")
+            steam, grids = self.factors.steam.print_of("steam_heat_of"), sorted(self.factors.grid_of.items())
+            self.published[today] = sha256_of(f"{known!r} {steam} {grids}")
         return self.published[today]
 
     def _changed(self, prefix: str, registry: Registry, fresh: Mapping[str, Prints]) -> list[_Changed]:

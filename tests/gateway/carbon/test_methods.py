@@ -69,6 +69,7 @@ def test_the_inline_default_is_the_shipped_national_method(book: FactorBook) -> 
     shipped = methods(ROOT / "config", book)
     assert replace(shipped["gbt32150-national"], id="") == Method()
     assert replace(shipped["gbt32150-provincial"], id="") == Method(electricity="provincial")
+    assert replace(shipped["gbt32150-regional"], id="") == Method(electricity="regional")
     assert set(COMPLIANCE_GROUPS) < set(GROUPS)
 
 
