@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.figure import Figure, Target, figure_of
 from bench.modbus_cycle import MANY
 from bench.plant import AGENT, batches, ingest_plant, open_house
-from bench.processes import BenchFailed, mosquitto, published, python, served, tanmai
+from bench.processes import BenchFailed, mosquitto, number_in_proc, published, python, served, tanmai
 from bench.scale import Bench
 from collectors.clock import monotonic_s
 
@@ -69,7 +69,7 @@ def _agent_file(directory: Path, mqtt: int, modbus: int) -> Path:
 
 def _peak_mb(pid: int) -> float:
     """The most that was ever resident, as the kernel noted it (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    status = Path(f"/proc/{number_in_proc(pid)}/status").read_text(encoding="ascii", errors="replace")
     line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
     if line is None:
         raise BenchFailed("the kernel tells no VmHWM: peak memory is measured on Linux only")

@@ -51,6 +51,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def number_in_proc(pid: int) -> int:
+    """Under which number /proc shows a process: in a container it may be another than ours."""
+    handle = os.pidfd_open(pid)
+    try:
+        lines = Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="ascii").splitlines()
+    finally:
+        os.close(handle)
+    return int(dict(line.split(":", 1) for line in lines)["Pid"])
+
+
 class Child:
     """A Python module of ours in a process of its own that answers in JSON lines."""
 

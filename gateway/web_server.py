@@ -56,7 +56,9 @@ class WebServer:
         self._server.task_dispatcher.shutdown(timeout=STOP_S)
         self._let_answers_out()
         wake = next(one for one in self._loop_owns.values() if isinstance(one, trigger))
-        wake.pull_trigger(lambda: wasyncore.close_all(self._loop_owns, ignore_all=True))
+        with wake.lock:  # until the pipe is written to: the loop, awake for another reason, would close it before
+            wake.thunks.append(lambda: wasyncore.close_all(self._loop_owns, ignore_all=True))
+            wake.pull_trigger()
         self._thread.join(STOP_S)
 
     def _let_answers_out(self) -> None:

@@ -11,6 +11,7 @@ mosquitto-clients|mosquitto_pub|the bench of the MQTT path
 influxdb|influxd|the InfluxDB store, 1.x
 victoria-metrics|victoria-metrics|the InfluxDB store, v2 writes
 chromium|chromium|the pages in a browser
+libatomic1|/usr/lib/*/libatomic.so.1|the pages in a browser: what drives it is linked with it
 postgresql|/usr/lib/postgresql/*/bin/postgres|the relational store on PostgreSQL
 socat|socat|serial lines
 mbpoll|mbpoll|serial lines with a slave of libmodbus

@@ -7,7 +7,6 @@ shows each counter as its register would, and multiplies by published factors.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -24,6 +23,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from bench.processes import number_in_proc
 from tests.system.small_park import Process, Reply, clean_environment, http, until
 
 pytestmark = [pytest.mark.real("chromium"), pytest.mark.xdist_group("demo")]
@@ -198,14 +198,18 @@ def note_failure(complaints: list[str], request: Any) -> None:
         complaints.append(f"failed: {request.url}: {request.failure}")
 
 
+def sign_in(page: Page, demo: Demo) -> None:
+    page.goto(f"{demo.ready['url']}/login#token={demo.tokens['park']}")
+    page.wait_for_url(f"**/parks/{PARK}")
+
+
 def test_pages_open_without_errors_and_show_pictures(demo: Demo, page: Page) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("requestfailed", lambda request: note_failure(complaints, request))
-    page.goto(f"{demo.ready['url']}/login#token={demo.tokens['park']}")
-    page.wait_for_url(f"**/parks/{PARK}")
+    sign_in(page, demo)
     places = {
         "park": f"/parks/{PARK}?period={demo.month}",
         "enterprise": f"/enterprises/{DYEING}?period={demo.month}",
@@ -223,6 +227,7 @@ def test_pages_open_without_errors_and_show_pictures(demo: Demo, page: Page) -> 
 
 
 def test_park_page_shows_the_colours_of_the_api(demo: Demo, page: Page) -> None:
+    sign_in(page, demo)
     page.goto(f"{demo.ready['url']}/parks/{PARK}?period={demo.month}&lang=en")
     page.wait_for_load_state("networkidle")
     ranking = demo.get(f"/api/v1/parks/{PARK}/ranking?period={demo.month}", demo.tokens["park"]).json["items"]
@@ -261,14 +266,14 @@ def test_zz_ctrl_c_stops_everything_and_the_next_start_continues(demo: Demo) -> 
 
 
 def children_of(demo: Demo) -> list[int]:
-    """The processes whose parent is the demo, out of /proc."""
-    parent = demo.process.pid
+    """The processes whose parent is the demo, out of /proc and by its numbers."""
+    parent = number_in_proc(demo.process.pid)
     found = []
     for entry in Path("/proc").iterdir():
         try:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except (OSError, ValueError):
             continue
-        if entry.name.isdigit() and int(fields[1]) == parent and int(entry.name) != os.getpid():
+        if entry.name.isdigit() and int(fields[1]) == parent:
             found.append(int(entry.name))
     return found
