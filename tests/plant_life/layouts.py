@@ -13,7 +13,7 @@ METHODS = ("gbt32150-national", "gbt32150-provincial", "ghg-protocol-market", "g
 POLICIES = ("four-colour-k", "four-colour-demo")  # both by the ratio K to a mean, with the same cuts and gates
 FAR_ZONES = ("Europe/Berlin", "America/New_York", "Asia/Urumqi")
 GAS_MODULUS = 1_000_000  # m3
-PACES_MS = (15 * MINUTE_MS, 30 * MINUTE_MS, 60 * MINUTE_MS)
+PACES_MS = (15 * MINUTE_MS, 30 * MINUTE_MS, 60 * MINUTE_MS, 60 * MINUTE_MS)
 
 GRID, BURNER = "electricity.purchased", "fuel.natural_gas"
 

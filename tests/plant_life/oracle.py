@@ -1,17 +1,34 @@
-"""What must hold at the end of a world."""
+"""What must hold at the end of a world, once everything arrived.
+
+1. Every entry that stands is what truly passed on its day, times the published factor, to the gram; nothing is missing.
+2. Statements are the sums of what must stand; each version is the sum of the chain as far as it says, names the one it
+   follows and explains the difference; what was closed is byte for byte what it was; what is due is closed.
+3. Colours follow from those sums and the output, by the published cuts.
+4. The feed has no gap, and neither it nor a chain ever changed behind what was seen of it.
+5. `verify` finds nothing; proofs hold before an independent checker, and altered ones do not.
+6. Rolling up again does nothing.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from tests.plant_life.account import Frame, amounts_of, booked
 from tests.plant_life.calendar import local_day
+from tests.plant_life.expected import Account, Day, Line
+from tests.plant_life.oracle_proofs import proofs_hold
+from tests.plant_life.oracle_ratings import colours_follow
+from tests.plant_life.oracle_statements import statements_follow, versions_follow
+from tests.plant_life.plants import Plant
 
 if TYPE_CHECKING:
     from tests.plant_life.world import World
 
 SETTLE_MS = 600_000  # TANMAI_SETTLE_S
+ADJUSTMENT = "/adjustment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +36,90 @@ class Looked:
     """How much was looked at: a check that saw nothing proves nothing."""
 
     entries: int
+    statements: int
+    versions: int
+    colours: int
+    proofs: int
+    crashes: int
 
 
 def check(world: World) -> Looked:
     """AssertionError where something does not hold."""
-    looked = _entries_are_the_truth(world)
-    return Looked(looked)
+    accounts = {plant.id: _account(world, plant) for plant in world.plants}
+    entries = _entries_are_the_truth(world, accounts)
+    statements = statements_follow(world, accounts)
+    versions = versions_follow(world)
+    colours = colours_follow(world, accounts)
+    _nothing_changed_behind(world)
+    report = world.machine.ask("verify", world.now_ms)
+    assert report["ok"], f"verify: {report['first_break']}"
+    proofs = proofs_hold(world)
+    _again_does_nothing(world)
+    return Looked(entries, statements, versions, colours, proofs, world.machine.crashes)
 
 
-def _entries_are_the_truth(world: World) -> int:
-    standing = {(one.enterprise, one.source, one.day): one for one in world.books.standing()}
-    for plant in world.plants:
-        open_day = local_day(world.now_ms - SETTLE_MS, plant.zone)
-        frame = Frame(world.factors, local_day(world.now_ms, plant.zone), open_day)
-        due = amounts_of(plant, world.papers[plant.id], frame)
-        sources = {source.id: source for source in plant.sources}
-        for (source, day), amount in due.items():
-            entry = standing.pop((plant.id, source, day), None)
-            where = f"{plant.name} {source} {day}"
-            assert entry is not None, f"{where}: nothing is booked, and {amount} passed"
-            assert amount.low <= entry.amount_u <= amount.high, f"{where}: booked {entry.amount_u}, passed {amount}"
-            own = booked(plant, sources[source], day, entry.amount_u, frame)
-            figures = own.emission_g, own.energy_gce
-            assert (entry.emission_g, entry.energy_gce) == figures, f"{where}: {entry} should have {own}"
-            quality = amount.coverage_ppm, amount.estimated_ppm
-            assert (entry.coverage_ppm, entry.estimated_ppm) == quality, f"{where}: {entry} should be known {amount}"
-    assert not standing, f"booked, and nothing passed: {next(iter(standing.values()))}"
-    return len(world.books.standing())
+def _account(world: World, plant: Plant) -> Account:
+    """What must stand, with amounts as booked where the truth leaves a choice of neighbours."""
+    stands = {(one.source, one.day): one for one in world.books.standing() if one.enterprise == plant.id}
+    open_day = local_day(world.now_ms - SETTLE_MS, plant.zone)
+    frame = Frame(world.factors, local_day(world.now_ms, plant.zone), open_day)
+    sources = {source.id: source for source in plant.sources}
+    lines: dict[tuple[str, date], Line] = {}
+    for (name, day), amount in amounts_of(plant, world.papers[plant.id], frame).items():
+        entry = stands.get((name, day))
+        where = f"{plant.name} {name} {day}"
+        assert entry is not None, f"{where}: nothing is booked, and {amount} passed"
+        assert amount.low <= entry.amount_u <= amount.high, f"{where}: booked {entry.amount_u}, passed {amount}"
+        source = sources[name]
+        own = booked(plant, source, day, entry.amount_u, frame)
+        lines[name, day] = Line(source.activity, source.scope, own, amount.coverage_ppm, amount.estimated_ppm)
+    for (name, day), one in _adjusted(world, plant).items():
+        source = sources[name.removesuffix(ADJUSTMENT)]
+        lines[name, day] = Line(source.activity, source.scope, one, 1_000_000, 0)
+    return Account(plant, open_day, lines)
+
+
+def _adjusted(world: World, plant: Plant) -> dict[tuple[str, date], Day]:
+    """What operators' adjustments add up to, on lines of their own."""
+    grams: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
+    for one in world.adjusted:
+        if one.plant == plant.id and one.status == "standing":
+            total = grams[one.source + ADJUSTMENT, one.day]
+            total[0] += one.emission_g
+            total[1] += one.energy_gce
+    return {key: Day(0, own_g, own_gce, own_g, own_g) for key, (own_g, own_gce) in grams.items()}
+
+
+def _entries_are_the_truth(world: World, accounts: dict[str, Account]) -> int:
+    standing = world.books.standing()
+    due = {(name, *key): line for name, account in accounts.items() for key, line in account.lines.items()}
+    for entry in standing:
+        line = due.pop((entry.enterprise, entry.source, entry.day), None)
+        assert line is not None, f"booked, and nothing passed: {entry}"
+        figures = entry.amount_u, entry.emission_g, entry.energy_gce
+        assert figures == (line.day.amount_u, line.day.emission_g, line.day.energy_gce), f"{entry} should be {line}"
+        quality = entry.coverage_ppm, entry.estimated_ppm
+        assert quality == (line.coverage_ppm, line.estimated_ppm), f"{entry} should be known as {line}"
+    assert not due, f"due, and not booked: {next(iter(due.items()))}"
+    return len(standing)
+
+
+def _nothing_changed_behind(world: World) -> None:
+    """The feed and every chain still begin with what was seen of them."""
+    feed = world.books.changes()
+    assert [row[0] for row in feed] == list(range(1, len(feed) + 1)), "the change feed has a gap"
+    assert feed[: len(world.books.feed)] == world.books.feed, "the change feed is not what it was"
+    chains = world.books.chains()
+    for enterprise, seen in world.books.hashes.items():
+        assert chains[enterprise][: len(seen)] == seen, f"the chain of {enterprise} is not what it was"
+
+
+def _again_does_nothing(world: World) -> None:
+    before = world.books.chains(), world.books.versions(), world.books.ratings(), world.books.changes()
+    done = next(
+        done for name in ("one", "two") if (done := world.machine.job("rollup", name, world.now_ms)) is not None
+    )
+    idle = not any(number for stage in ("rules", "usage", "entries", "statements") for number in done[stage].values())
+    assert idle, f"a second roll-up did {done}"
+    after = world.books.chains(), world.books.versions(), world.books.ratings(), world.books.changes()
+    assert before == after, "a second roll-up changed the books"

@@ -49,6 +49,5 @@ class Paper:
 
     def corrected(self, rng: random.Random, name: str) -> Paper:
         """Another amount for the same days."""
-        return Paper(
-            name, self.kind, self.subject, self.first, self.end, rng.randrange(self.milli * 2) + 1, self.unit, self.id
-        )
+        milli = rng.randrange(self.milli * 2) + 1
+        return Paper(name, self.kind, self.subject, self.first, self.end, milli, self.unit, self.id, self.parallel)

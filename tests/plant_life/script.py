@@ -1,19 +1,25 @@
-"""What happens in a world and when, all of it drawn before it begins."""
+"""What happens in a world and when, all of it drawn before it begins; what depends on the books is chosen then."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.plant_life.deliveries import outages_of, parcels_of, readings_of, turn_of
+from tests.plant_life.calendar import day_start_ms, local_day, next_month
+from tests.plant_life.deliveries import Span, outages_of, parcels_of, readings_of, turn_of
 from tests.plant_life.instruments import DAY_MS, HOUR_MS
-from tests.plant_life.layouts import LAYOUTS
+from tests.plant_life.layouts import METHODS, POLICIES, foundry, mill, workshop
+from tests.plant_life.machine import SCHEDULERS
+from tests.plant_life.papers import Paper
 from tests.plant_life.plants import Plant
 
 if TYPE_CHECKING:
     from tests.plant_life.world import World
 
 JOBS = ("rollup", "close_months", "daily_roots")
+PARKS = ((mill,), (foundry,), (mill, foundry), (mill, workshop), (foundry, workshop))
+CLOCKS_OFF_MS = (-40 * HOUR_MS, -2 * HOUR_MS, 3 * HOUR_MS, 30 * HOUR_MS)
 
 
 class Script:
@@ -25,23 +31,172 @@ class Script:
 
     def write(self) -> None:
         world, rng = self._world, self._rng
-        for layout in LAYOUTS[:1]:
+        for layout in rng.choice(PARKS):
             plant = layout(rng, world.start_ms, world.end_ms)
+            joins_ms = world.start_ms
+            if layout is workshop:
+                plant.registered = False
+                joins_ms = self._some_time(0.2, 0.7)
+                world.at(joins_ms, partial(self._join, plant))
             world.plants.append(plant)
             world.papers[plant.id] = []
-            self._readings(plant, world.start_ms)
-        at_ms = world.start_ms
-        while at_ms < world.end_ms:
-            at_ms += rng.choice((rng.randrange(HOUR_MS, 30 * HOUR_MS), rng.randrange(30 * HOUR_MS, 6 * DAY_MS)))
-            world.at(at_ms, partial(world.tick, "one", 0, JOBS, 0))
+            self._readings(plant, joins_ms)
+            self._records(plant, joins_ms)
+            self._changes_of_mind(plant, joins_ms)
+            self._operator(plant, joins_ms)
+        if rng.random() < 0.85:
+            world.at(self._some_time(0.1, 0.95), world.later_editions)
+        self._ticks()
 
-    def _readings(self, plant: Plant, first_due_ms: int) -> None:
+    def _some_time(self, first: float, end: float) -> int:
+        """An instant in a part of the world's life."""
+        world = self._world
+        length_ms = world.end_ms - world.start_ms
+        return world.start_ms + self._rng.randrange(int(first * length_ms), int(end * length_ms))
+
+    # --- plants -----------------------------------------------------------------------------------------------------
+
+    def _join(self, plant: Plant) -> None:
+        plant.registered = True
+        self._world.apply_registry(f"{plant.name} joins")
+
+    def _readings(self, plant: Plant, joins_ms: int) -> None:
         world, rng = self._world, self._rng
         for point in plant.points.values():
             outages = outages_of(rng, world.start_ms, world.end_ms)
-            turn = turn_of(rng, point, world.start_ms, world.end_ms)
-            if turn == "replacement":
-                plant.declared.append(point.device)
+            if turn_of(rng, point, world.start_ms, world.end_ms) == "replacement":
+                declared_ms = point.instrument.turn_ms + rng.randrange(30 * DAY_MS)  # type: ignore[union-attr]
+                world.at(max(declared_ms, joins_ms), partial(self._declare, plant, point.device))
             point.readings = readings_of(rng, point, outages, world.start_ms, world.end_ms)
-            for parcel in parcels_of(rng, plant.id, point, outages, first_due_ms):
+            for parcel in parcels_of(rng, plant.id, point, outages, joins_ms):
                 world.at(parcel.due_ms, partial(world.arrive, parcel))
+
+    def _declare(self, plant: Plant, device: str) -> None:
+        plant.declared.append(device)
+        self._world.apply_registry(f"{plant.name} declares that the meter {device} was replaced")
+
+    def _changes_of_mind(self, plant: Plant, joins_ms: int) -> None:
+        """Certificates that come in month by month, another method, another policy."""
+        world, rng = self._world, self._rng
+        for month, end in self._months(plant):
+            arrives_ms = max(day_start_ms(end, plant.zone) + rng.randrange(40 * DAY_MS), joins_ms)
+            for source in plant.sources:
+                if source.activity == "electricity.green" and rng.random() < 0.7:
+                    world.at(arrives_ms, partial(self._certify, plant, source.id, (month, end)))
+        for name, choices in (("method", METHODS), ("policy", POLICIES)):
+            if rng.random() < 0.4:
+                chosen = rng.choice(choices)
+                world.at(max(self._some_time(0.1, 0.95), joins_ms), partial(self._choose, plant, name, chosen))
+
+    def _certify(self, plant: Plant, source: str, days: tuple[date, date]) -> None:
+        plant.papers.setdefault(source, []).append(days)
+        self._world.apply_registry(f"{plant.name} proves green power of {days[0]:%Y-%m}")
+
+    def _choose(self, plant: Plant, name: str, chosen: str) -> None:
+        setattr(plant, name, chosen)
+        self._world.apply_registry(f"{plant.name} takes the {name} {chosen}")
+
+    # --- records ----------------------------------------------------------------------------------------------------
+
+    def _months(self, plant: Plant) -> list[tuple[date, date]]:
+        """First days of the months that the plant lives in, and of the months after them."""
+        month = local_day(self._world.start_ms, plant.zone).replace(day=1)
+        last = local_day(self._world.end_ms, plant.zone)
+        found = []
+        while month <= last:
+            found.append((month, next_month(month)))
+            month = next_month(month)
+        return found
+
+    def _records(self, plant: Plant, joins_ms: int) -> None:
+        rng = self._rng
+        for month, end in self._months(plant):
+            if rng.random() < 0.9:
+                output = Paper(f"output-{month:%Y-%m}", "product", "plate", month, end, self._output_milli(plant), "t")
+                self._send(plant, output, end, joins_ms)
+            for source in plant.sources:
+                if not source.feeds:
+                    self._purchases(plant, source.id, month, end, joins_ms)
+
+    def _output_milli(self, plant: Plant) -> int:
+        """Tonnes that make any colour possible."""
+        return self._rng.randrange(200_000, 6_000_000) // (20 if plant.name == "Workshop" else 1)
+
+    def _purchases(self, plant: Plant, source: str, month: date, end: date, joins_ms: int) -> None:
+        """Several a month, some over the month's edge, none over the days of another; one now and then on top."""
+        rng, day, number = self._rng, month, 0
+        while day < end:
+            last = min(day + timedelta(days=rng.randint(1, 12)), end)
+            if rng.random() < 0.7:
+                name = f"{source}-{month:%Y-%m}-{number}"
+                twice = rng.random() < 0.1
+                for own in (name, f"{name}-extra")[: 1 + twice]:
+                    milli = rng.randrange(1, 900_000)
+                    paper = Paper(own, "source", source, day, last, milli, "t", parallel=twice)
+                    self._send(plant, paper, last, joins_ms)
+            day, number = last, number + 1
+
+    def _send(self, plant: Plant, paper: Paper, known: date, joins_ms: int) -> None:
+        """A record is sent days after what it tells of, sometimes before its last day, and sometimes corrected."""
+        world, rng = self._world, self._rng
+        sent_ms = day_start_ms(known, plant.zone) + rng.randrange(-3 * DAY_MS, rng.choice((3, 12, 50)) * DAY_MS)
+        sent_ms = max(sent_ms, joins_ms)
+        world.at(sent_ms, partial(world.import_paper, plant, paper))
+        while rng.random() < 0.2:
+            paper = paper.corrected(rng, f"{paper.id}-corrected")
+            sent_ms += rng.randrange(1, 30 * DAY_MS)
+            world.at(sent_ms, partial(world.import_paper, plant, paper))
+
+    # --- operators --------------------------------------------------------------------------------------------------
+
+    def _operator(self, plant: Plant, joins_ms: int) -> None:
+        world, rng = self._world, self._rng
+        for _ in range(rng.choice((0, 1, 3))):
+            at_ms = max(self._some_time(0.1, 0.95), joins_ms + 2 * DAY_MS)
+            line = rng.choice(plant.sources).id
+            grams = rng.randrange(-9_000_000, 9_000_000), rng.randrange(-900_000, 900_000)
+            later_ms = tuple(rng.randrange(1, 12 * DAY_MS) for _ in range(2))
+            approved, withdrawn = rng.random() < 0.8, rng.random() < 0.3
+            back_days = rng.randrange(1, 40)
+            world.at(at_ms, partial(self._adjust, plant, line, grams, back_days, approved, withdrawn, later_ms))
+        for _ in range(rng.choice((0, 1, 2))):
+            close_after_ms = rng.randrange(1, 20 * DAY_MS) if rng.random() < 0.7 else 0
+            world.at(max(self._some_time(0.4, 1.0), joins_ms), partial(world.reopen, plant, close_after_ms))
+
+    def _adjust(
+        self, plant: Plant, line: str, grams: tuple[int, int], back_days: int, approved: bool, withdrawn: bool,
+        later_ms: tuple[int, ...],
+    ) -> None:  # fmt: skip
+        world = self._world
+        day = local_day(world.now_ms, plant.zone) - timedelta(days=back_days)
+        one = world.adjust(plant, line, day, *grams)
+        if approved:
+            world.at(world.now_ms + later_ms[0], partial(world.decide, one, "approve"))
+        if withdrawn:
+            world.at(world.now_ms + sum(later_ms), partial(world.decide, one, "withdraw"))
+
+    # --- schedulers -------------------------------------------------------------------------------------------------
+
+    def _ticks(self) -> None:
+        """The jobs run at odd times; for some days nobody runs them, and on some they run from hour to hour."""
+        world, rng = self._world, self._rng
+        down = self._spans(0.4, 4 * DAY_MS, 25 * DAY_MS)
+        off = {name: [(span, rng.choice(CLOCKS_OFF_MS)) for span in self._spans(0.4, DAY_MS, 20 * DAY_MS)]
+               for name in SCHEDULERS}  # fmt: skip
+        crashes = rng.choice((0.0, 0.1, 0.4))
+        at_ms = world.start_ms
+        while at_ms < world.end_ms + 20 * DAY_MS:
+            at_ms += rng.choice((rng.randrange(HOUR_MS, 48 * HOUR_MS), rng.randrange(4 * DAY_MS, 14 * DAY_MS)))
+            for hours in range(5 if rng.random() < 0.05 else 1):
+                when_ms = at_ms + hours * HOUR_MS
+                scheduler = SCHEDULERS[rng.random() < 0.3]
+                ahead_ms = next((by for span, by in off[scheduler] if span[0] <= when_ms < span[1]), 0)
+                crash_after = rng.randint(1, rng.choice((10, 90))) if rng.random() < crashes else 0
+                if not any(first <= when_ms < end for first, end in down):
+                    world.at(when_ms, partial(world.tick, scheduler, ahead_ms, JOBS, crash_after))
+
+    def _spans(self, worlds: float, shortest_ms: int, longest_ms: int) -> list[Span]:
+        """None, one or two stretches of time."""
+        rng = self._rng
+        starts = [self._some_time(0.05, 0.95) for _ in range(rng.randint(1, 2) if rng.random() < worlds else 0)]
+        return [(start_ms, start_ms + rng.randrange(shortest_ms, longest_ms)) for start_ms in starts]

@@ -7,17 +7,21 @@ are right, and `oracle.check` must hold.
 
 from __future__ import annotations
 
+import base64
 import heapq
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from gateway.store.timeseries import ReadingColumns
-from tests.plant_life.books import Books
+from tests.plant_life.books import Books, Month
 from tests.plant_life.calendar import told
 from tests.plant_life.deliveries import Parcel
 from tests.plant_life.instruments import DAY_MS, HOUR_MS
@@ -30,6 +34,19 @@ from tests.plant_life.script import Script
 EARLIEST_MS = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000)
 DUCKDB_EVERY = 10  # one world in so many has the real store
 HELD_BACK_MS = 4 * DAY_MS  # how long after its last parcel a world goes on
+
+
+@dataclass
+class Adjusted:
+    """What an operator asked for, and what became of it."""
+
+    plant: str
+    number: int
+    source: str
+    day: date
+    emission_g: int
+    energy_gce: int
+    status: str = "pending"
 
 
 class World:
@@ -47,7 +64,7 @@ class World:
         self.seed = seed
         self.rng = rng = random.Random(seed)
         self.start_ms = EARLIEST_MS + rng.randrange(130) * DAY_MS + rng.randrange(24) * HOUR_MS
-        self.end_ms = self.start_ms + rng.randrange(90, 180) * DAY_MS
+        self.end_ms = self.start_ms + rng.randrange(50, 115) * DAY_MS
         self.now_ms = self.start_ms
         self.story: list[str] = []
         self._loud = loud
@@ -57,6 +74,8 @@ class World:
         self.plants: list[Plant] = []
         self.papers: dict[str, list[Paper]] = {}
         self.factors: list[GridFactor] = list(SHIPPED)
+        self.adjusted: list[Adjusted] = []
+        self.reopened: set[Month] = set()  # months that an operator opened and nobody closed again
         self.jobs_done = 0
         self.machine = Machine(
             directory, rng, self.tell, store_of,
@@ -88,6 +107,61 @@ class World:
         """Something will happen."""
         heapq.heappush(self._timeline, (max(at_ms, self.now_ms), next(self._order), act))
 
+    # --- what people do ---------------------------------------------------------------------------------------------
+
+    def apply_registry(self, why: str) -> None:
+        answer = self.machine.ask("registry_apply", self.now_ms, text=registry_text(self.plants), file="registry.yaml")
+        self.tell(f"{why}: {answer['diff']}")
+
+    def later_editions(self) -> None:
+        self.tell("the gateway is started anew with later editions of the grid's factors")
+        self.factors += LATER
+        self.machine.open(later_config_dir())
+
+    def import_paper(self, plant: Plant, paper: Paper) -> None:
+        self.machine.ask("records_import", self.now_ms, enterprise=plant.id, records=[paper.text()])
+        for other in self.papers[plant.id]:
+            other.standing &= other.id != paper.supersedes
+        paper.standing = True
+        self.papers[plant.id].append(paper)
+        self.tell(f"{plant.name} sends the record {paper.id}")
+
+    def adjust(self, plant: Plant, source: str, day: date, emission_g: int, energy_gce: int) -> Adjusted:
+        answer = self.machine.ask(
+            "adjustment_request", self.now_ms, enterprise=plant.id, source=source, day=day.isoformat(), by="li.na",
+            emission_kg=_kilo(emission_g), energy_kgce=_kilo(energy_gce), reason="the laboratory says so",
+            name="report.txt", content=base64.b64encode(b"a report").decode(),
+        )  # fmt: skip
+        one = Adjusted(plant.id, answer["number"], source, day, emission_g, energy_gce)
+        self.adjusted.append(one)
+        self.tell(f"{plant.name}: adjustment {one.number} of {source} on {day} is asked for: {_kilo(emission_g)} kg")
+        return one
+
+    def decide(self, one: Adjusted, verb: Literal["approve", "withdraw"]) -> None:
+        named = {"enterprise": one.plant, "number": one.number, "by": "wang.fang", "reason": "looked at"}
+        one.status = self.machine.ask(f"adjustment_{verb}", self.now_ms, **named)["status"]
+        self.tell(f"adjustment {one.number} of {one.plant}: {one.status}")
+
+    def reopen(self, plant: Plant, close_after_ms: int) -> None:
+        """Reopen one of the plant's closed months, if it has any, and close it again later (0 = never)."""
+        newest = {one.period: one for one in self.books.versions() if one.enterprise == plant.id}
+        closed = sorted(period for period, one in newest.items() if one.status == "closed")
+        if not closed:
+            return
+        period = self.rng.choice(closed)
+        named = {"enterprise": plant.id, "period": period}
+        answer = self.machine.ask("reopen", self.now_ms, **named, by="li.na", reason="a bill came back")
+        self.reopened.add((plant.id, period))
+        self.tell(f"{plant.name}: {period} is opened again as version {answer['version']}")
+        if close_after_ms:
+            self.at(self.now_ms + close_after_ms, partial(self.close_by_hand, plant, period))
+
+    def close_by_hand(self, plant: Plant, period: str) -> None:
+        self.machine.ask("close", self.now_ms, enterprise=plant.id, period=period)
+        self.reopened.discard((plant.id, period))
+        self.books.watch()
+        self.tell(f"{plant.name}: {period} is closed by hand")
+
     # --- what happens -----------------------------------------------------------------------------------------------
 
     def arrive(self, parcel: Parcel) -> None:
@@ -107,15 +181,6 @@ class World:
         self.machine.fuse.put_out()
         self.books.watch()
 
-    def apply_registry(self, why: str) -> None:
-        answer = self.machine.ask("registry_apply", self.now_ms, text=registry_text(self.plants), file="registry.yaml")
-        self.tell(f"{why}: {answer['diff']}")
-
-    def later_editions(self) -> None:
-        self.tell("the gateway is started anew with later editions of the grid's factors")
-        self.factors += LATER
-        self.machine.open(later_config_dir())
-
     def _store(self) -> None:
         parcels, self._waiting = self._waiting, []
         if parcels:
@@ -133,8 +198,13 @@ class World:
         self.now_ms = max(self.now_ms, self.end_ms) + HELD_BACK_MS
         self.tell("peace")
         self._store()
-        for job in ("rollup", "close_months", "rollup", "daily_roots"):
-            self.now_ms += HOUR_MS
+        for job, after_ms in (("rollup", 0), ("close_months", HOUR_MS), ("rollup", DAY_MS), ("daily_roots", HOUR_MS)):
+            self.now_ms += after_ms
             while not any(self.machine.job(job, name, self.now_ms) is not None for name in SCHEDULERS):
                 self.now_ms += HOUR_MS
         self.books.watch()
+
+
+def _kilo(grams: int) -> str:
+    """Grams as decimal text in kilograms."""
+    return f"{'-' if grams < 0 else ''}{abs(grams) // 1000}.{abs(grams) % 1000:03d}"
