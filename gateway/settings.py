@@ -97,6 +97,9 @@ class Settings:
     set_aside_days: int = _setting(
         365, "TANMAI_SET_ASIDE_DAYS", "days after which what could not be stored is dropped; 0 = by room only"
     )
+    archive_after_days: int = _setting(
+        0, "TANMAI_ARCHIVE_AFTER_DAYS", "days after which DuckDB keeps a month in Parquet files; 0 = never"
+    )
     log_level: str = _setting("info", "TANMAI_LOG_LEVEL", "debug, info, warning or error")
 
     @property
@@ -213,6 +216,8 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
         wrong.append(("TANMAI_ADJUSTMENT_APPROVAL_KG", "must be a number that is not negative; 0 = every one"))
     if settings.set_aside_days < 0:
         wrong.append(("TANMAI_SET_ASIDE_DAYS", "must not be negative; 0 = no limit"))
+    if settings.archive_after_days < 0:
+        wrong.append(("TANMAI_ARCHIVE_AFTER_DAYS", "must not be negative; 0 = never"))
     if settings.log_level not in ("debug", "info", "warning", "error"):
         wrong.append(("TANMAI_LOG_LEVEL", "must be debug, info, warning or error"))
     return wrong

@@ -110,6 +110,9 @@ class _Stores(Collector):
             yield from self._relational()
             dirty = self._parts.timeseries.dirty_count()
             yield GaugeMetricFamily("tanmai_dirty_hours", "Hours waiting to be rolled up", dirty)
+            readings, size_bytes = self._parts.timeseries.archived()
+            yield GaugeMetricFamily("tanmai_archived_readings", "Readings in archived months", readings)
+            yield GaugeMetricFamily("tanmai_archived_bytes", "Bytes of archived months", size_bytes)
             yield GaugeMetricFamily("tanmai_up", "1 = the stores answer", 1)
         except StoreError:
             yield GaugeMetricFamily("tanmai_up", "1 = the stores answer", 0)

@@ -20,6 +20,7 @@ from gateway.webhooks.delivery import Deliveries
 CLOSE_EVERY_S = 600.0
 ROOTS_EVERY_S = 600.0
 HOUSEKEEPING_EVERY_S = 3600.0
+ARCHIVE_EVERY_S = 6 * 3600.0  # late readings of an archived month write some of its files anew: not too often
 WEBHOOKS_EVERY_S = 5.0
 AGENT_CONFIGS_EVERY_S = 60.0
 BATCHES_KEPT_MS = 100 * 24 * HOUR_MS  # a forgotten batch that comes again is stored again, which changes nothing
@@ -83,6 +84,23 @@ def _drop_expired(context: JobContext, now_ms: int) -> int:
     return sum(dropped.values())
 
 
+def _archive(context: JobContext, now_ms: int) -> dict[str, Any]:
+    """Month by month; stopped in between it goes on with the next run."""
+    after_days = context.settings.archive_after_days
+    months: list[str] = []
+    readings = 0
+    while after_days:
+        done = context.pipeline.timeseries.archive(now_ms - after_days * 24 * HOUR_MS)
+        if done is None:
+            break
+        log.info(
+            "month_archived", month=done.month, readings=done.readings, files=done.files, size_bytes=done.size_bytes
+        )
+        months.append(done.month)
+        readings += done.readings
+    return {"months": months, "readings": readings}
+
+
 def _bring_changes(context: JobContext, now_ms: int) -> dict[str, Any]:
     return asdict(context.webhooks.run(now_ms))
 
@@ -96,6 +114,7 @@ JOBS: tuple[Job, ...] = (
     Job("close_months", lambda settings: CLOSE_EVERY_S, _close_months),
     Job("daily_roots", lambda settings: ROOTS_EVERY_S, _make_roots),
     Job("housekeeping", lambda settings: HOUSEKEEPING_EVERY_S, _keep_house),
+    Job("archive", lambda settings: ARCHIVE_EVERY_S, _archive, lane="archive"),
     Job("webhooks", lambda settings: WEBHOOKS_EVERY_S, _bring_changes, lane="webhooks"),
     Job("agent_configs", lambda settings: AGENT_CONFIGS_EVERY_S, _bring_configs, lane="agent_configs"),
 )

@@ -1,4 +1,4 @@
-"""Time series in one DuckDB file, inside the gateway's own process. The only file that knows duckdb.
+"""Time series in one DuckDB file, inside the gateway's own process.
 
 What stays true:
 - `reading` only grows and has no key: a key would cost three quarters of the speed and ten times the room. Every row
@@ -8,7 +8,7 @@ What stays true:
   a kill or power cut loses nothing that was appended (`tests/gateway/store/test_duckdb_store.py` kills it).
 - One lock orders the writers, so arrival numbers follow the order of commits. Readers never wait: each call has a
   cursor of its own, which sees the last commit.
-- No extension is loaded or fetched, and no other file is reachable from SQL.
+- Old months may stand in Parquet files (`duckdb_archive`): every question reads table and files as of one instant.
 
 Limits: one process owns the file. Memory and threads are capped (below); a scan larger than memory spills beside the
 file. `usage` is replaced in place, because the running hour is written again each minute and would fill the disk.
@@ -17,7 +17,6 @@ A point that has been silent for long costs `before` and `latest` a scan of its 
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from collectors.clock import HOUR_MS
+from collectors.clock import HOUR_MS, monotonic_s
 from collectors.errors import ConfigurationError, StoreUnavailable
 from gateway.store.columns import (
     LATEST_MS,
@@ -38,12 +37,12 @@ from gateway.store.columns import (
     take_readings,
     touched_hours,
 )
-from gateway.store.timeseries import DirtyHours, Int32s, ReadingColumns, UsageColumns
+from gateway.store.duckdb_archive import GRACE_S, Archive, ArchivedFile, month_after, month_name, month_of
+from gateway.store.duckdb_file import CIRCUMSTANCES, first_line, open_file
+from gateway.store.timeseries import Archived, DirtyHours, Int32s, ReadingColumns, UsageColumns
 
 MEMORY_LIMIT_MIB = 512
 THREADS = 2
-# The log is folded into the file at this size; a restart after a kill replays at most this much.
-CHECKPOINT_MIB = 64
 # Pairs remembered so as not to note them twice; forgetting costs a second note, nothing else.
 NOTED_LIMIT = 1_000_000
 # `before` and `after` look this far first and four times farther each time, so that DuckDB's min-max index per
@@ -51,40 +50,16 @@ NOTED_LIMIT = 1_000_000
 FIRST_WINDOW_MS = HOUR_MS // 4
 WINDOW_GROWTH = 4
 
-FORMAT = 1
-_SCHEMA = f"""
-create table if not exists store_format (version integer not null);
-insert into store_format select {FORMAT} where not exists (select 1 from store_format);
-create table if not exists reading (
-    point_id integer not null, at_ms bigint not null, value double not null, quality utinyint not null,
-    arrival bigint not null);
-create table if not exists dirty_hour (point_id integer not null, hour_ms bigint not null, touched bigint not null);
-create table if not exists usage_hourly (
-    point_id integer not null, hour_ms bigint not null, amount_u bigint not null, estimated_u bigint not null,
-    covered_ms bigint not null);
-"""
-
-# What the disk or the machine does to us. Every other duckdb error is a mistake in this file and stops the program.
-# A connection that is closed is one of them: a commit that outlives the time it had to stop must be tried again after
-# the next start, not be refused.
-_CIRCUMSTANCES = (
-    duckdb.ConnectionException,
-    duckdb.IOException,
-    duckdb.OutOfMemoryException,
-    duckdb.TransactionException,
-    duckdb.FatalException,
-)
-
 Columns = Mapping[str, np.ndarray[Any, Any]]
 
 _READ = """
-select point_id, at_ms, value, quality, arrival from reading
+select point_id, at_ms, value, quality, arrival from {source}
 where at_ms >= $start and at_ms < $end and point_id in (select id from wanted)
 """
 # Neighbouring points without a join: then DuckDB gives rows in the table's order, which is that of their arrival, so
 # that the widest column need not be read. A third of the time.
 _READ_RANGE = """
-select point_id, at_ms, value, quality from reading
+select point_id, at_ms, value, quality from {source}
 where at_ms >= $start and at_ms < $end and point_id between $lowest and $highest
 """
 DENSE = 0.5  # of the points in a range at least this share is asked for: the others' rows are dropped here
@@ -108,7 +83,13 @@ delete from dirty_hour using claimed
 where dirty_hour.point_id = claimed.point_id and dirty_hour.hour_ms = claimed.hour_ms and touched <= $token
 """
 _COUNT_DIRTY = "select count(*) from (select distinct point_id, hour_ms from dirty_hour)"
-_EXTENT = "select min(at_ms), max(at_ms) from reading"
+_EXTENT = """
+select min(first_ms), max(last_ms) from (
+    select min(at_ms) as first_ms, max(at_ms) as last_ms from reading
+    union all select min(first_ms), max(last_ms) from archived_file)
+"""
+_ARRIVAL = "select greatest((select max(arrival) from reading), (select max(arrival) from archived_arrival), 0)"
+_EARLIEST = "select min(at_ms) from reading"
 
 
 class DuckDBStore:
@@ -118,8 +99,15 @@ class DuckDBStore:
         """Open or create the file; raises StoreUnavailable while another process owns it."""
         self._path = path
         self._writer = threading.Lock()
-        self._connection = _open(path, memory_limit_mib, threads)
-        self._arrival: int = self._one("select coalesce(max(arrival), 0) from reading")[0]  # of the last row stored
+        self._archiving = threading.Lock()
+        self._replaced: dict[str, float] = {}  # archived file that counts no longer -> when that began
+        self._archive = Archive(path.with_name(f"{path.stem}-months").absolute())
+        self._connection = open_file(path, self._archive.folder, memory_limit_mib, threads)
+        with self._reading() as cursor:
+            self._archive.check(cursor)
+            # Whether a question must ask which files it needs. Never set back: a question may be under way.
+            self._has_archive = bool(self._archive.files(cursor))
+        self._arrival: int = self._one(_ARRIVAL)[0]  # of the last row stored
         # Times of the earliest and the latest reading; None while there is none. Asked from the file only once: that
         # takes as long as all the rest of a search for neighbours.
         self._extent: tuple[int, int] | None = _extent(self._one(_EXTENT))
@@ -159,9 +147,11 @@ class DuckDBStore:
         if wanted.size < DENSE * (highest - lowest + 1):
             return _readings(self._select(_READ, wanted, start=start_ms, end=end_ms))
         values = {"start": start_ms, "end": end_ms, "lowest": lowest, "highest": highest}
-        with self._reading() as cursor:
-            found = cursor.execute(_READ_RANGE, values).fetchnumpy()
-        rows = ReadingColumns(found["point_id"], found["at_ms"], found["value"], found["quality"])
+        with self._snapshot(start_ms, end_ms, (lowest, highest)) as (cursor, files):
+            # Files first: of two rows of one instant the later stands.
+            sources = [self._archive.table(files)] * bool(files) + ["reading"]
+            parts = [cursor.execute(_READ_RANGE.format(source=own), values).fetchnumpy() for own in sources]
+        rows = ReadingColumns.concatenate([_columns(found) for found in parts])
         if wanted.size <= highest - lowest:
             rows = take_readings(rows, np.isin(rows.point_id, wanted))
         return sorted_readings(rows)
@@ -222,6 +212,47 @@ class DuckDBStore:
         found = self._select(_READ_USAGE, point_ids, start=start_ms, end=end_ms)
         return UsageColumns(*(found[name] for name in _USAGE_COLUMNS))
 
+    def archive(self, before_ms: int) -> Archived | None:
+        """Move the earliest month that ended before an instant and has rows in the table into Parquet files.
+
+        Appends go on meanwhile, except for the moment in which the rows leave the table.
+        """
+        problem = self._archive.problem()
+        if problem is not None:
+            raise ConfigurationError(f"nothing can be archived: {problem}. Give another TANMAI_DATA_DIR.")
+        with self._archiving:
+            since_s = monotonic_s() - GRACE_S
+            still_read = [name for name, replaced_s in self._replaced.items() if replaced_s > since_s]
+            with self._reading() as cursor:
+                self._archive.remove_strangers(cursor, still_read)
+            (earliest,) = self._one(_EARLIEST)
+            if earliest is None or month_after(month_of(earliest)) > before_ms:
+                return None
+            return self._archive_month(month_of(earliest))
+
+    def _archive_month(self, month_ms: int) -> Archived:
+        with self._writer:
+            arrival = self._arrival  # every row up to it is committed; what comes later stays in the table
+        old: dict[str, ArchivedFile] = {}
+        new: list[ArchivedFile] = []
+        with self._reading() as cursor:
+            for points, replaced in list(self._archive.pieces(cursor, month_ms, arrival)):
+                rows = self._archive.rows(cursor, month_ms, points, replaced, arrival)
+                new.append(self._archive.write(cursor, month_ms, arrival, rows))
+                old |= {file.name: file for file in replaced}
+        self._has_archive = True  # before the commit: whoever looks after it must look into the files
+        with self._writer, self._transaction() as cursor:
+            self._archive.swap(cursor, month_ms, arrival, list(old.values()), new)
+        self._replaced |= dict.fromkeys(old, monotonic_s())
+        size = sum(file.size_bytes for file in new)
+        return Archived(month_name(month_ms), sum(file.readings for file in new), len(new), size)
+
+    def archived(self) -> tuple[int, int]:
+        """Readings in archived months, and the bytes they take."""
+        with self._reading() as cursor:
+            files = self._archive.files(cursor)
+        return sum(file.readings for file in files), sum(file.size_bytes for file in files)
+
     def ping(self) -> str:
         """The engine and its version, such as "DuckDB 2.0.0"."""
         self._one("select 1 from store_format")
@@ -241,7 +272,7 @@ class DuckDBStore:
         for start_ms, end_ms, is_last in windows:
             if not wanted.size:
                 break
-            query = _READ_NEAREST.format(order=order)
+            query = _READ_NEAREST.replace("{order}", order)
             found = _readings(self._select(query, wanted, start=start_ms, end=end_ms, count=count))
             points, counts = np.unique(found.point_id, return_counts=True)
             enough = wanted if is_last else points[counts >= count]
@@ -250,14 +281,28 @@ class DuckDBStore:
         return sorted_readings(ReadingColumns.concatenate(parts))
 
     def _select(self, query: str, point_ids: Sequence[int] | Int32s, **values: int) -> Columns:
-        """Columns of a query over the table `wanted` of point ids."""
-        with self._reading() as cursor:
-            cursor.register("wanted", {"id": id_column(point_ids)})
-            return cursor.execute(query, values).fetchnumpy()
+        """Columns of a query over the table `wanted` of point ids; {source} in it becomes where readings stand."""
+        wanted = id_column(point_ids)
+        points = (int(wanted[0]), int(wanted[-1])) if wanted.size else None
+        with self._snapshot(values["start"], values["end"], points) as (cursor, files):
+            cursor.register("wanted", {"id": wanted})
+            return cursor.execute(query.replace("{source}", self._archive.source(files)), values).fetchnumpy()
 
     def _one(self, query: str) -> tuple[Any, ...]:
         with self._reading() as cursor:
             return cursor.execute(query).fetchall()[0]
+
+    @contextmanager
+    def _snapshot(
+        self, start_ms: int, end_ms: int, points: tuple[int, int] | None
+    ) -> Iterator[tuple[duckdb.DuckDBPyConnection, list[ArchivedFile]]]:
+        """A cursor, and the archived files that belong to what it sees: those that a question may need."""
+        with self._reading() as cursor:
+            if not self._has_archive:
+                yield cursor, []
+                return
+            cursor.begin()  # which files count, and what stands in the table, as of one instant
+            yield cursor, self._archive.files(cursor, start_ms, end_ms, points)
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -265,9 +310,9 @@ class DuckDBStore:
         try:
             with self._connection.cursor() as cursor:
                 yield cursor
-        except _CIRCUMSTANCES as error:
+        except CIRCUMSTANCES as error:
             raise StoreUnavailable(
-                f"{self._path}: DuckDB cannot go on: {_first_line(error)}. Nothing of this call was stored. Make room "
+                f"{self._path}: DuckDB cannot go on: {first_line(error)}. Nothing of this call was stored. Make room "
                 "on the disk or memory; if it says that the database was invalidated, restart the gateway."
             ) from error
 
@@ -281,42 +326,6 @@ class DuckDBStore:
 
 
 _USAGE_COLUMNS = ("point_id", "hour_ms", "amount_u", "estimated_u", "covered_ms")
-
-
-def _open(path: Path, memory_limit_mib: int, threads: int) -> duckdb.DuckDBPyConnection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{memory_limit_mib}MiB",
-        "threads": threads,
-        "checkpoint_threshold": f"{CHECKPOINT_MIB}MiB",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "enable_external_access": "false",
-    }
-    try:
-        connection = duckdb.connect(path, config=settings)
-    except duckdb.IOException as error:
-        raise _not_opened(path, error) from error
-    connection.execute(_SCHEMA)
-    ((version,),) = connection.execute("select version from store_format").fetchall()
-    if version != FORMAT:
-        connection.close()
-        raise ConfigurationError(
-            f"{path} has format {version} and this Tanmai reads format {FORMAT}: start the version that wrote it, "
-            "or give another TANMAI_DATA_DIR."
-        )
-    return connection
-
-
-def _not_opened(path: Path, error: duckdb.Error) -> StoreUnavailable | ConfigurationError:
-    owner = re.search(r"Conflicting lock is held in (?:(?P<name>.+?) \()?PID (?P<pid>\d+)", str(error))
-    if owner:
-        name = f" ({owner['name']})" if owner["name"] else ""  # where DuckDB may not look, it knows the number only
-        return StoreUnavailable(
-            f"{path} is in use by process {owner['pid']}{name}, and one process owns the file. If that is the "
-            "gateway, send the command through it; else stop it first."
-        )
-    return ConfigurationError(f"{path} cannot be opened: {_first_line(error)}. Check TANMAI_DATA_DIR and its owner.")
 
 
 def _extent(found: tuple[Any, ...]) -> tuple[int, int] | None:
@@ -364,11 +373,10 @@ def _notes(pairs: Sequence[tuple[int, int]], touched: int) -> Columns:
     }
 
 
+def _columns(found: Columns) -> ReadingColumns:
+    return ReadingColumns(found["point_id"], found["at_ms"], found["value"], found["quality"])
+
+
 def _readings(found: Columns) -> ReadingColumns:
     """Rows of `reading` as the protocol gives them. Sorting here is twice as fast as ORDER BY there."""
-    rows = ReadingColumns(found["point_id"], found["at_ms"], found["value"], found["quality"])
-    return sorted_readings(rows, arrival=found["arrival"])
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].strip().rstrip(".")
+    return sorted_readings(_columns(found), arrival=found["arrival"])

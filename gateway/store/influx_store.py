@@ -45,7 +45,7 @@ from gateway.store.line_protocol import (
     slices,
     usage_lines,
 )
-from gateway.store.timeseries import DirtyHours, PointDirectory, ReadingColumns, UsageColumns
+from gateway.store.timeseries import Archived, DirtyHours, PointDirectory, ReadingColumns, UsageColumns
 
 # InfluxDB 1.x weighs every series against every alternative of the condition: 25 to 50 points a query read fastest,
 # 200 take half as long again (measured with 1.6.7).
@@ -145,6 +145,14 @@ class InfluxStore:
         """Hourly usage with start_ms <= hour_ms < end_ms, sorted by (point_id, hour_ms)."""
         found = self._select(f'SELECT {_USAGE_FIELDS} FROM "{USAGE}"', _UsageRow, point_ids, start_ms, end_ms)
         return sorted_usage(UsageColumns(*_columns(found, _USAGE_TYPES)))
+
+    def archive(self, before_ms: int) -> Archived | None:
+        """None: the server packs its own files."""
+        return None
+
+    def archived(self) -> tuple[int, int]:
+        """None: what the server packs is not known here."""
+        return 0, 0
 
     def ping(self) -> str:
         """The engine and its version, such as "InfluxDB 1.6.7"."""

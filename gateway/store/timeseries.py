@@ -85,6 +85,16 @@ class DirtyHours:
 
 
 @dataclass(frozen=True, slots=True)
+class Archived:
+    """What was moved to where it takes less room."""
+
+    month: str  # 2026-10, UTC
+    readings: int  # in the files that were written
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class PointRef:
     """Who a point is. The store's own key is `point_id`; the rest makes its series readable to others."""
 
@@ -135,6 +145,15 @@ class TimeSeriesStore(Protocol):
 
     def usage(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> UsageColumns:
         """Hourly usage with start_ms <= hour_ms < end_ms, sorted by (point_id, hour_ms)."""
+
+    def archive(self, before_ms: int) -> Archived | None:
+        """Move a month that ended before an instant to where it takes less room; None if there is none left.
+
+        Every question gives the same answers before, meanwhile and after. Servers do such things by themselves.
+        """
+
+    def archived(self) -> tuple[int, int]:
+        """Readings that were moved, and the bytes they take."""
 
     def ping(self) -> str:
         """The engine and its version, such as "InfluxDB 1.6.7"; raises StoreUnavailable if it does not answer."""

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +23,14 @@ import urllib3
 from sqlalchemy import Engine
 
 from gateway.store.database import open_database
+from gateway.store.duckdb_store import DuckDBStore
 from gateway.store.opening import open_timeseries
-from gateway.store.timeseries import PointDirectory, PointRef, TimeSeriesStore
+from gateway.store.timeseries import DirtyHours, PointDirectory, PointRef, ReadingColumns, TimeSeriesStore
 from tests.plant_life.quick_store import QuickStore
 from tests.simulation.plain_store import PlainStore
 
 START_TIMEOUT_S = 30
+NEVER_ENDS_MS = 2**62
 ENTERPRISE = "91350500M00000000Y"
 
 
@@ -190,7 +192,33 @@ def open_influx(tmp_path: Path, relational: Engine) -> Iterator[OpenInflux]:
         store.close()
 
 
-@pytest.fixture(params=["duckdb", "plain", "quick", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))])
+class ArchivingStore(DuckDBStore):
+    """A DuckDB store that archives every month, the running one too, before each question about readings."""
+
+    def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
+        self._archive_all()
+        return super().read(point_ids, start_ms, end_ms)
+
+    def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
+        self._archive_all()
+        return super().before(point_ids, at_ms, count)
+
+    def after(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
+        self._archive_all()
+        return super().after(point_ids, at_ms, count)
+
+    def claim_dirty(self, limit: int) -> DirtyHours:
+        self._archive_all()
+        return super().claim_dirty(limit)
+
+    def _archive_all(self) -> None:
+        while self.archive(NEVER_ENDS_MS) is not None:
+            pass
+
+
+@pytest.fixture(
+    params=["duckdb", "archived", "plain", "quick", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))]
+)
 def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     """Each store, empty."""
     if request.param == "influxdb":
@@ -198,6 +226,10 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
 
         def opened() -> TimeSeriesStore:
             return open_on(server)
+    elif request.param == "archived":
+
+        def opened() -> TimeSeriesStore:
+            return ArchivingStore(tmp_path / "timeseries.duckdb")
     elif request.param == "plain":
 
         def opened() -> TimeSeriesStore:

@@ -277,4 +277,5 @@ def test_a_hundred_thousand_rows_and_more_points_than_one_query_takes(store: Tim
 
 def test_ping_names_the_engine_and_its_version(stand: Any) -> None:
     names = {"duckdb": "DuckDB 2.", "influxdb": "InfluxDB 1.", "plain": "a plain store", "quick": "a quick store"}
+    names["archived"] = names["duckdb"]
     assert stand.store.ping().startswith(names[stand.name])

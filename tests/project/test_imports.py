@@ -53,7 +53,7 @@ LIBRARY_HOMES: dict[str, tuple[str, ...]] = {
     ),
     "ssl": ("collectors/tls.py", "edge_agent/mqtt_link.py", "gateway/ingest/mqtt_lane.py"),
     "zstandard": ("collectors/wire_forms.py", "gateway/ingest/http_intake.py"),
-    "duckdb": ("gateway/store/duckdb_store.py",),
+    "duckdb": ("gateway/store/duckdb_*.py",),
     "influxdb_client": ("gateway/store/influx_*.py",),
     "apscheduler": ("gateway/scheduler/runner.py",),
     "sqlite3": ("edge_agent/buffer*.py",),

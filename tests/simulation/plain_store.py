@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from gateway.store.columns import refuse_unstorable, sorted_usage, touched_hours
-from gateway.store.timeseries import DirtyHours, ReadingColumns, UsageColumns
+from gateway.store.timeseries import Archived, DirtyHours, ReadingColumns, UsageColumns
 
 Row = tuple[int, int, float, int]  # point, time, value, quality
 
@@ -93,6 +93,12 @@ class PlainStore:
         keys = sorted(key for key in self._usage if key[0] in wanted and start_ms <= key[1] < end_ms)
         table = np.array([(*key, *self._usage[key]) for key in keys], np.int64).reshape(-1, 5)
         return UsageColumns(table[:, 0].astype(np.int32), *(table[:, column].copy() for column in range(1, 5)))
+
+    def archive(self, before_ms: int) -> Archived | None:
+        return None
+
+    def archived(self) -> tuple[int, int]:
+        return 0, 0
 
     def ping(self) -> str:
         return "a plain store of the simulation"
