@@ -61,7 +61,8 @@ class Mosquitto:
         config = self.directory / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} 127.0.0.1\npersistence true\npersistence_location {self.directory}/\n"
-            f"autosave_interval 1\nmax_inflight_messages 1000\nmax_queued_messages 0\n"
+            # Not 0 for "no limit": Debian's 2.0.11 then throws out whoever publishes what it may not.
+            f"autosave_interval 1\nmax_inflight_messages 1000\nmax_queued_messages 1000000\n"
             f"log_dest file {self.directory}/mosquitto.log\n{self.extra}\n"
         )
         # Started by root, mosquitto would become the user `mosquitto`, which cannot write here.

@@ -40,6 +40,7 @@ class Client:
     connected: threading.Event = field(default_factory=threading.Event)
     refused: threading.Event = field(default_factory=threading.Event)
     granted: dict[int, bool] = field(default_factory=dict)
+    confirmed: set[int] = field(default_factory=set)
 
     def subscribe(self, *topics: str) -> None:
         """Ask for each topic by itself; a refusal is not an error here."""
@@ -52,7 +53,9 @@ class Client:
         self.mqtt.publish(topic, payload, qos=1)
 
     def deliver(self, topic: str, payload: bytes) -> None:
-        self.mqtt.publish(topic, payload, qos=1).wait_for_publish(10)
+        """Publish and wait for the PUBACK, over a new connection if the broker ends this one."""
+        mid = self.mqtt.publish(topic, payload, qos=1).mid
+        until(lambda: mid in self.confirmed, f"a PUBACK for {topic}")
 
     def close(self) -> None:
         self.mqtt.disconnect()
@@ -78,6 +81,7 @@ def connect() -> Iterator[Callable[..., Client]]:
 
         inner.on_connect = on_connect
         inner.on_subscribe = lambda _c, _d, mid, codes, _p: client.granted.update({mid: not codes[0].is_failure})
+        inner.on_publish = lambda _c, _d, mid, _code, _p: client.confirmed.add(mid)
         inner.on_message = lambda _c, _d, message: client.messages.append((message.topic, message.payload))
         inner.connect(client.address.host, client.address.port)
         inner.loop_start()
