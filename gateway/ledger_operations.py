@@ -35,7 +35,9 @@ def reopen(house: House, arguments: Arguments) -> Answer:
     except ValueError as error:
         raise OperationFailed(str(error)) from error
     if period.kind != "month":
-        raise OperationFailed(f"{period.text!r}: only months are closed and reopened, such as 2026-10")
+        raise OperationFailed(
+            f"{period.text!r}: only months are reopened, such as 2026-10; their quarter and year follow them"
+        )
     version = house.pipeline.reopen(period.text, enterprise, by, why, now_ms())
     if version is None:
         raise OperationFailed(f"{enterprise} has no closed statement of {period.text}: there is nothing to reopen")

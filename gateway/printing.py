@@ -130,7 +130,17 @@ def account(out: Console, answer: Mapping[str, Any]) -> None:
         totals.add_row("scores, 1 (best) to 4", scores)
     totals.add_row("findings open", str(statement["findings_open"]))
     out.print(totals)
+    if statement["months"]:
+        named = (f"{month['period']} version {month['version']} ({month['status']})" for month in statement["months"])
+        out.print(f"the sum of {', '.join(named)}", highlight=False)
     out.print(_sources(statement["by_source"]))
+    for one in statement["corrections"]:
+        out.print(
+            f"against version {statement['predecessor']}: {one['source']} {one['emission_kg']:+,.3f} kgCO2e, "
+            f"{one['energy_kgce']:+,.3f} kgce, {one['amount']:+,.3f} {one['unit']} ({', '.join(one['reasons'])})",
+            markup=False,
+            highlight=False,
+        )
     if rating is not None:
         _rating(out, rating)
 

@@ -59,6 +59,7 @@ from gateway.registry.repository import RegistryRepository
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.changed_rules import ChangedRules
 from gateway.scheduler.checks_stage import ChecksStage
+from gateway.scheduler.closing import Closing
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.entries_stage import EntriesStage
@@ -67,6 +68,7 @@ from gateway.scheduler.pipeline import Pipeline
 from gateway.scheduler.runner import JobStats, Runner
 from gateway.scheduler.series import SeriesSource
 from gateway.scheduler.statements_stage import StatementsStage
+from gateway.scheduler.sums_stage import SumsStage
 from gateway.scheduler.usage_stage import UsageStage
 from gateway.scheduler.verification import Verifier
 from gateway.settings import Settings, split_address
@@ -361,6 +363,8 @@ def _pipeline(
 ) -> Pipeline:
     usage = UsageStage(engine, timeseries, derived)
     activities = ActivitySource(RecordsRepository(engine), SeriesSource(timeseries, timeseries.usage))
+    statements = StatementsStage(engine, policies, signer, settings.settle_s)
+    sums = SumsStage(engine, policies, signer)
     return Pipeline(
         engine=engine,
         timeseries=timeseries,
@@ -369,7 +373,9 @@ def _pipeline(
         usage=usage,
         checks=ChecksStage(engine, timeseries),
         entries=EntriesStage(engine, activities, factors),
-        statements=StatementsStage(engine, policies, signer, settings.settle_s),
+        statements=statements,
+        sums=sums,
+        closing=Closing(engine, statements, sums, settings.settle_s),
         settle_s=settings.settle_s,
     )
 

@@ -75,6 +75,13 @@ def months_after(month: date, count: int) -> date:
     return date(index // 12, index % 12 + 1, 1)
 
 
+def moved(period: Period, months: int) -> Period:
+    """The month, quarter or year that begins so many months later (or earlier, when negative)."""
+    start = months_after(period.start, months)
+    quarter = f"{start.year:04}-Q{(start.month + 2) // 3}"
+    return parse_period({"month": f"{start:%Y-%m}", "quarter": quarter, "year": f"{start.year:04}"}[period.kind])
+
+
 def month_of(day: date) -> Period:
     """The calendar month that a day lies in."""
     start = day.replace(day=1)

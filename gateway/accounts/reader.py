@@ -1,8 +1,8 @@
 """The reading side of the accounts: the one door for API, pages and command line.
 
-What stays true: the same question gets the same figures from all three, because they all ask here. A month's statement
-and rating come from what was booked and stored; any other period is summed from the ledger when asked for. Nothing
-here writes, and `now_ms` is always handed in.
+What stays true: the same question gets the same figures from all three, because they all ask here. Statements and
+ratings of months, quarters and years come from what was booked and stored; a day, or what is not stored yet, is summed
+from the ledger when asked for. Nothing here writes, and `now_ms` is always handed in.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from gateway.accounts.parks import (
     overview_of,
     ranking_of,
 )
-from gateway.accounts.periods import Period, month_of, months_after
+from gateway.accounts.periods import Period, month_of, moved
 from gateway.accounts.proofs import Growth, Proof, RootDocument, growth_of, proof_of, roots_after
 from gateway.accounts.rating_documents import Colour, RatingDocument, with_trend
 from gateway.accounts.series import ReadingsDocument, UsageDocument, readings_of, usage_of
@@ -55,7 +55,8 @@ from gateway.store.footprints_repository import FootprintsRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.timeseries import TimeSeriesStore
 
-TREND_MONTHS = (1, 12)  # a rating is set beside the month before, and the same month of the year before
+# How many months back lies what a rating is set beside: the period before, and the same one of the year before.
+TREND_MONTHS: Mapping[str, tuple[int, ...]] = {"month": (1, 12), "quarter": (3, 12), "year": (12,)}
 
 
 class AccountReader:
@@ -83,8 +84,8 @@ class AccountReader:
         self, enterprise: str, period: Period, now_ms: int, *, version: int | None = None
     ) -> StatementDocument | None:
         """The statement of a period; None only for a version that is not there."""
-        if period.kind == "month":
-            kept = stored.statement_of_month(self._engine, enterprise, period.text, version)
+        if period.kind != "day":
+            kept = stored.statement_of_period(self._engine, enterprise, period.text, version)
             if kept is not None or version is not None:
                 return kept
         return self._summed(enterprise, period, now_ms)
@@ -92,15 +93,15 @@ class AccountReader:
     def signed_statement(
         self, enterprise: str, period: Period, *, version: int | None = None
     ) -> SignedStatement | None:
-        """A month's closed statement with its signature; None for a version that is not there or not closed."""
-        return stored.signed_statement_of_month(self._engine, enterprise, period.text, version)
+        """A closed statement with its signature; None for a version that is not there or not closed."""
+        return stored.signed_statement_of_period(self._engine, enterprise, period.text, version)
 
     def rating(self, enterprise: str, period: Period, *, version: int | None = None) -> RatingDocument | None:
-        """The rating of a month with its trend; None where there is none."""
-        rating = stored.rating_of_month(self._engine, enterprise, period.text, version)
-        if rating is None or period.kind != "month":
-            return rating
-        earlier = [months_after(period.start, -back).strftime("%Y-%m") for back in TREND_MONTHS]
+        """The rating of a month, quarter or year with its trend; None where there is none."""
+        rating = stored.rating_of_period(self._engine, enterprise, period.text, version)
+        if rating is None:
+            return None
+        earlier = [moved(period, -back).text for back in TREND_MONTHS[period.kind]]
         return with_trend(rating, stored.ratings_of_enterprise(self._engine, enterprise, earlier))
 
     def entries(
@@ -219,32 +220,32 @@ class AccountReader:
 
     # --- many enterprises -------------------------------------------------------------------------------------------
 
-    def stored_statements(self, enterprises: Iterable[str], month: Period) -> dict[str, StatementDocument]:
-        """The newest stored statement of a month, of those that have one."""
-        return stored.statements_of_month(self._engine, enterprises, month.text)
+    def stored_statements(self, enterprises: Iterable[str], period: Period) -> dict[str, StatementDocument]:
+        """The newest stored statement of a month, quarter or year, of those that have one."""
+        return stored.statements_of_period(self._engine, enterprises, period.text)
 
     def account_texts(
-        self, enterprises: Sequence[str], month: Period
+        self, enterprises: Sequence[str], period: Period
     ) -> tuple[dict[str, msgspec.Raw], dict[str, msgspec.Raw]]:
-        """Newest statements and ratings of a month as JSON text, of those that have one: for handing on in bulk."""
+        """Newest statements and ratings of a period as JSON text, of those that have one: for handing on in bulk."""
         return (
-            stored.statement_texts_of_month(self._engine, enterprises, month.text),
-            stored.rating_texts_of_month(self._engine, enterprises, month.text),
+            stored.statement_texts_of_period(self._engine, enterprises, period.text),
+            stored.rating_texts_of_period(self._engine, enterprises, period.text),
         )
 
-    def ratings(self, enterprises: Iterable[str], month: Period) -> dict[str, RatingDocument]:
-        """The newest rating of a month, of those that have one."""
-        return stored.ratings_of_month(self._engine, enterprises, month.text)
+    def ratings(self, enterprises: Iterable[str], period: Period) -> dict[str, RatingDocument]:
+        """The newest rating of a period, of those that have one."""
+        return stored.ratings_of_period(self._engine, enterprises, period.text)
 
-    def colours(self, enterprises: Sequence[Enterprise], month: Period | None, now_ms: int) -> dict[str, Colour]:
-        """Each one's colour in a month (None = each one's current month); grey without a rating."""
-        by_month: dict[str, list[str]] = {}
+    def colours(self, enterprises: Sequence[Enterprise], period: Period | None, now_ms: int) -> dict[str, Colour]:
+        """Each one's colour in a period (None = each one's current month); grey without a rating."""
+        by_period: dict[str, list[str]] = {}
         for own in enterprises:
-            text = month.text if month is not None else self.current_month(self._zone(own.id), now_ms).text
-            by_month.setdefault(text, []).append(own.id)
+            text = period.text if period is not None else self.current_month(self._zone(own.id), now_ms).text
+            by_period.setdefault(text, []).append(own.id)
         colours: dict[str, Colour] = {own.id: "grey" for own in enterprises}
-        for text, ids in by_month.items():
-            colours |= {key: own.colour for key, own in stored.ratings_of_month(self._engine, ids, text).items()}
+        for text, ids in by_period.items():
+            colours |= {key: own.colour for key, own in stored.ratings_of_period(self._engine, ids, text).items()}
         return colours
 
     def changes(self, enterprises: set[str] | None, after_seq: int, limit: int) -> list[ChangeDocument]:
@@ -302,13 +303,11 @@ class AccountReader:
 
     def _accounts(self, park: Park, members: tuple[Enterprise, ...], period: Period, now_ms: int) -> ParkAccounts:
         ids = [own.id for own in members]
-        if period.kind == "month":
-            statements = self.stored_statements(ids, period)
-            ratings = self.ratings(ids, period)
-        else:
-            summed = [self._summed(enterprise, period, now_ms) for enterprise in ids]
-            statements = {own.enterprise: own for own in summed if own.last_seq and own.by_source}
-            ratings = {}
+        statements = self.stored_statements(ids, period)
+        ratings = self.ratings(ids, period)
+        if period.kind != "month":  # nobody states a day, and a quarter or year may not have been summed yet
+            summed = [self._summed(enterprise, period, now_ms) for enterprise in ids if enterprise not in statements]
+            statements |= {own.enterprise: own for own in summed if own.last_seq and own.by_source}
         # Output of the days that are in the sums, so that a month half over is not divided by a whole month's output.
         days = max((own.days for own in statements.values()), default=0)
         summed_days = replace(period, end=min(period.end, period.start + timedelta(days=days)))

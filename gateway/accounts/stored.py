@@ -25,6 +25,7 @@ from gateway.accounts.documents import (
     instant,
     statement_from,
 )
+from gateway.accounts.periods import parse_period
 from gateway.accounts.rating_documents import RatingDocument, rating_from
 from gateway.registry.model import Enterprise
 from gateway.signing import attached
@@ -60,53 +61,53 @@ class EntryFilter:
 # --- statements and ratings -----------------------------------------------------------------------------------------
 
 
-def statement_of_month(engine: Engine, enterprise: str, month: str, version: int | None) -> StatementDocument | None:
-    """A month's stored statement: the newest version, or the one asked for."""
-    row = _row_of_month(engine, enterprise, month, version)
+def statement_of_period(engine: Engine, enterprise: str, period: str, version: int | None) -> StatementDocument | None:
+    """The stored statement of a month, quarter or year: the newest version, or the one asked for."""
+    row = _row_of_period(engine, enterprise, period, version)
     return None if row is None else _statement(row)
 
 
-def signed_statement_of_month(
-    engine: Engine, enterprise: str, month: str, version: int | None
+def signed_statement_of_period(
+    engine: Engine, enterprise: str, period: str, version: int | None
 ) -> SignedStatement | None:
-    """A closed version of a month's statement with its signature; None if that version is not there or not closed."""
-    row = _row_of_month(engine, enterprise, month, version)
+    """A closed version of a statement with its signature; None if that version is not there or not closed."""
+    row = _row_of_period(engine, enterprise, period, version)
     if row is None or not row.signature:
         return None
     jws = attached(row.body, row.signature)
-    return SignedStatement(enterprise=enterprise, period=month, version=row.version, jws=jws)
+    return SignedStatement(enterprise=enterprise, period=period, version=row.version, jws=jws)
 
 
-def _row_of_month(engine: Engine, enterprise: str, month: str, version: int | None) -> Row[Any] | None:
+def _row_of_period(engine: Engine, enterprise: str, period: str, version: int | None) -> Row[Any] | None:
     """The newest version's row, or that of the version asked for."""
-    query = select(statements).where(statements.c.enterprise == enterprise, statements.c.period == month)
+    query = select(statements).where(statements.c.enterprise == enterprise, statements.c.period == period)
     if version is not None:
         query = query.where(statements.c.version == version)
     with reading(engine) as connection:
         return connection.execute(query.order_by(statements.c.version.desc()).limit(1)).one_or_none()
 
 
-def statements_of_month(engine: Engine, enterprises: Iterable[str], month: str) -> dict[str, StatementDocument]:
+def statements_of_period(engine: Engine, enterprises: Iterable[str], period: str) -> dict[str, StatementDocument]:
     """The newest stored statement of each enterprise that has one."""
-    newest = _newest(statements.c.enterprise, statements.c.period, statements.c.version, month)
+    newest = _newest(statements.c.enterprise, statements.c.period, statements.c.version, period)
     query = select(statements).join(
         newest, and_(statements.c.enterprise == newest.c.enterprise, statements.c.version == newest.c.version)
     )
-    rows = _of_enterprises(engine, query.where(statements.c.period == month), statements.c.enterprise, enterprises)
+    rows = _of_enterprises(engine, query.where(statements.c.period == period), statements.c.enterprise, enterprises)
     return {row.enterprise: _statement(row) for row in rows}
 
 
-def statement_texts_of_month(engine: Engine, enterprises: Iterable[str], month: str) -> dict[str, msgspec.Raw]:
-    """As JSON text, what `statements_of_month` gives: the stored bodies, not read and written again."""
+def statement_texts_of_period(engine: Engine, enterprises: Iterable[str], period: str) -> dict[str, msgspec.Raw]:
+    """As JSON text, what `statements_of_period` gives: the stored bodies, not read and written again."""
     columns = ("enterprise", "body", "hash", "signature", "predecessor")
-    query = select(*(statements.c[name] for name in columns)).where(statements.c.period == month)
+    query = select(*(statements.c[name] for name in columns)).where(statements.c.period == period)
     rows = _of_enterprises(engine, query.order_by(statements.c.version), statements.c.enterprise, enterprises)
     return {row.enterprise: msgspec.Raw(_spliced(row).encode()) for row in rows}  # the last version stands
 
 
-def rating_texts_of_month(engine: Engine, enterprises: Iterable[str], month: str) -> dict[str, msgspec.Raw]:
-    """As JSON text, what `ratings_of_month` gives."""
-    query = select(ratings.c.enterprise, ratings.c.body).where(ratings.c.period == month).order_by(ratings.c.version)
+def rating_texts_of_period(engine: Engine, enterprises: Iterable[str], period: str) -> dict[str, msgspec.Raw]:
+    """As JSON text, what `ratings_of_period` gives."""
+    query = select(ratings.c.enterprise, ratings.c.body).where(ratings.c.period == period).order_by(ratings.c.version)
     rows = _of_enterprises(engine, query, ratings.c.enterprise, enterprises)
     return {row.enterprise: msgspec.Raw(row.body.encode()) for row in rows}
 
@@ -122,9 +123,9 @@ def statements_of_enterprise(engine: Engine, enterprise: str, months: Sequence[s
         return {row.period: _statement(row) for row in connection.execute(query)}  # the last version of a month stands
 
 
-def rating_of_month(engine: Engine, enterprise: str, month: str, version: int | None) -> RatingDocument | None:
-    """A month's stored rating: the newest version, or the one asked for."""
-    query = select(ratings.c.body).where(ratings.c.enterprise == enterprise, ratings.c.period == month)
+def rating_of_period(engine: Engine, enterprise: str, period: str, version: int | None) -> RatingDocument | None:
+    """The stored rating of a month, quarter or year: the newest version, or the one asked for."""
+    query = select(ratings.c.body).where(ratings.c.enterprise == enterprise, ratings.c.period == period)
     if version is not None:
         query = query.where(ratings.c.version == version)
     with reading(engine) as connection:
@@ -132,36 +133,42 @@ def rating_of_month(engine: Engine, enterprise: str, month: str, version: int | 
     return None if body is None else rating_from(body)
 
 
-def ratings_of_enterprise(engine: Engine, enterprise: str, months: Iterable[str]) -> list[RatingDocument]:
-    """The newest stored rating of each of these months that has one, in their order."""
-    found = (rating_of_month(engine, enterprise, month, None) for month in months)
+def ratings_of_enterprise(engine: Engine, enterprise: str, periods: Iterable[str]) -> list[RatingDocument]:
+    """The newest stored rating of each of these periods that has one, in their order."""
+    found = (rating_of_period(engine, enterprise, period, None) for period in periods)
     return [rating for rating in found if rating is not None]
 
 
-def ratings_of_month(engine: Engine, enterprises: Iterable[str], month: str) -> dict[str, RatingDocument]:
+def ratings_of_period(engine: Engine, enterprises: Iterable[str], period: str) -> dict[str, RatingDocument]:
     """The newest stored rating of each enterprise that has one."""
-    newest = _newest(ratings.c.enterprise, ratings.c.period, ratings.c.version, month)
+    newest = _newest(ratings.c.enterprise, ratings.c.period, ratings.c.version, period)
     query = select(ratings.c.enterprise, ratings.c.body).join(
         newest, and_(ratings.c.enterprise == newest.c.enterprise, ratings.c.version == newest.c.version)
     )
-    rows = _of_enterprises(engine, query.where(ratings.c.period == month), ratings.c.enterprise, enterprises)
+    rows = _of_enterprises(engine, query.where(ratings.c.period == period), ratings.c.enterprise, enterprises)
     return {row.enterprise: rating_from(row.body) for row in rows}
 
 
 def months_with_statements(engine: Engine, enterprises: Iterable[str]) -> list[str]:
     """Months for which any of them has a statement, newest first."""
     query = select(statements.c.enterprise, statements.c.period).distinct()
-    return sorted({row.period for row in _of_enterprises(engine, query, statements.c.enterprise, enterprises)})[::-1]
+    found = {row.period for row in _of_enterprises(engine, query, statements.c.enterprise, enterprises)}
+    return sorted(filter(_is_month, found), reverse=True)
 
 
 def newest_rated_month(engine: Engine, enterprises: Iterable[str]) -> str | None:
     """The newest month for which any of them has a colour; None where all are grey."""
     query = select(ratings.c.enterprise, ratings.c.period).where(ratings.c.colour != "grey").distinct()
-    return max((row.period for row in _of_enterprises(engine, query, ratings.c.enterprise, enterprises)), default=None)
+    found = {row.period for row in _of_enterprises(engine, query, ratings.c.enterprise, enterprises)}
+    return max(filter(_is_month, found), default=None)
 
 
-def _newest(enterprise: Any, period: Any, version: Any, month: str) -> Subquery:
-    query = select(enterprise, func.max(version).label("version")).where(period == month).group_by(enterprise)
+def _is_month(period: str) -> bool:
+    return parse_period(period).kind == "month"
+
+
+def _newest(enterprise: Any, period_of: Any, version: Any, period: str) -> Subquery:
+    query = select(enterprise, func.max(version).label("version")).where(period_of == period).group_by(enterprise)
     return query.subquery()
 
 

@@ -32,6 +32,19 @@ from gateway.store.statements_repository import StoredStatement
 
 
 @dataclass(frozen=True, slots=True)
+class Month:
+    """One version of a month's statement, in whole grams."""
+
+    named: SummedMonth
+    statement: Statement
+
+    @classmethod
+    def of(cls, stored: StoredStatement) -> Month:
+        named = SummedMonth(period=stored.period, version=stored.version, status=stored.status, hash=stored.hash)
+        return cls(named, statement_model(statement_from(stored.body)))
+
+
+@dataclass(frozen=True, slots=True)
 class Sum:
     """A quarter or year added up, not yet a version."""
 
@@ -56,41 +69,35 @@ def months_of(period: Period) -> list[str]:
     return found
 
 
-def add_up(period: Period, months: Sequence[StoredStatement], begun: str) -> Sum:
+def add_up(period: Period, months: Sequence[Month], begun: str) -> Sum:
     """The sum of the given versions of a period's months, oldest first, at least one.
 
     `begun` is the first month that the enterprise has a statement of.
     """
-    documents = [statement_from(month.body) for month in months]
-    statement = sum_of(period.text, [statement_model(document) for document in documents])
-    there = {month.period: month.status for month in months}
-    expected = [month for month in months_of(period) if month >= begun]
-    closed = all(there.get(month) == "closed" for month in expected)
-    notes = (*statement.notes, *_notes(period, documents, begun))
-    first, newest = parse_period(months[0].period), parse_period(months[-1].period)
-    end = newest.start + timedelta(days=documents[-1].days)
+    statement = sum_of(period.text, [month.statement for month in months])
+    status = {month.named.period: month.named.status for month in months}
+    closed = all(status.get(month) == "closed" for month in months_of(period) if month >= begun)
+    first, newest = parse_period(months[0].named.period), parse_period(months[-1].named.period)
+    end = newest.start + timedelta(days=months[-1].statement.days)
     return Sum(
-        replace(statement, notes=notes),
-        tuple(
-            SummedMonth(period=month.period, version=month.version, status=month.status, hash=month.hash)
-            for month in months
-        ),
+        replace(statement, notes=(*statement.notes, *_notes(period, months, begun))),
+        tuple(month.named for month in months),
         "closed" if closed else "open",
         Period(period.text, period.kind, first.start, end),
     )
 
 
-def _notes(period: Period, documents: Sequence[StatementDocument], begun: str) -> Iterator[str]:
+def _notes(period: Period, months: Sequence[Month], begun: str) -> Iterator[str]:
     """What the sums do not show: months that are not in them, and months made by another method."""
-    all_months, there = months_of(period), {document.period for document in documents}
-    if begun > all_months[0]:
+    there, newest = {month.named.period for month in months}, months[-1]
+    if begun > months_of(period)[0]:
         yield f"账户始于 {begun} / the account begins in {begun}"
-    for month in all_months:
-        if begun < month < documents[-1].period and month not in there:
-            yield f"{month}: 无报告 / no statement"
-    for document in documents[:-1]:
-        if document.method != documents[-1].method:
-            yield f"{document.period}: 核算方法不同 / made by another method"
+    for name in months_of(period):
+        if begun < name < newest.named.period and name not in there:
+            yield f"{name}: 无报告 / no statement"
+    for month in months[:-1]:
+        if month.statement.method != newest.statement.method:
+            yield f"{month.named.period}: 核算方法不同 / made by another method"
 
 
 def statement_model(document: StatementDocument) -> Statement:

@@ -1,4 +1,4 @@
-"""Every account that a platform may see, for a month: pages of JSON, or all of them as NDJSON or CSV.
+"""Every account that a platform may see, for a month, quarter or year: pages of JSON, or all of them as NDJSON or CSV.
 
 Without `limit`, NDJSON and CSV give everything in one stream, read in pages of STREAM_PAGE so that memory stays
 bounded; with it they give one page, and the Link header says where the next begins (RFC 8288).
@@ -41,7 +41,7 @@ class AccountItem(msgspec.Struct, frozen=True, kw_only=True):
     name: Bilingual
     industry: str
     park: str
-    statement: StatementDocument | None  # null = nothing booked for the month yet
+    statement: StatementDocument | None  # null = nothing booked for the period yet
     rating: RatingDocument | None
 
 
@@ -67,7 +67,7 @@ def _in_other_formats(view: Callable[[], ResponseReturnValue]) -> Callable[[], R
 @SPEC.validate(resp=answers(AccountPage, HTTP_406=ProblemDocument), tags=("accounts",))
 def list_accounts(query: AccountsQuery) -> AccountPage:
     """Statement and rating of every enterprise this token may see, newest versions; JSON, NDJSON or CSV by Accept."""
-    period, limit = _month(query), paging.limit_of(query.limit)
+    period, limit = _period(query), paging.limit_of(query.limit)
     enterprises = _from(query)
     page = enterprises[:limit]
     return AccountPage(items=_items(page, period), next=page[-1].id if len(enterprises) > limit else None)
@@ -75,7 +75,7 @@ def list_accounts(query: AccountsQuery) -> AccountPage:
 
 def _streamed(kind: str) -> Response:
     query = checked_query(AccountsQuery)
-    period, limit = _month(query), paging.limit_of(query.limit)
+    period, limit = _period(query), paging.limit_of(query.limit)
     enterprises = _from(query)
     wanted = enterprises if query.limit is None else enterprises[:limit]
     body = stream_with_context(FORMATS[kind](_read(wanted, period)))
@@ -86,10 +86,10 @@ def _streamed(kind: str) -> Response:
     return response
 
 
-def _month(query: AccountsQuery) -> Period:
+def _period(query: AccountsQuery) -> Period:
     period = period_of(query.period)
-    if period.kind != "month":
-        raise ApiProblem(400, "bad-period", f"Accounts are pulled by month; {period.text} is a {period.kind}.")
+    if period.kind == "day":
+        raise ApiProblem(400, "bad-period", f"Accounts are pulled by month, quarter or year; {period.text} is a day.")
     return period
 
 

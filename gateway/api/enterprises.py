@@ -90,10 +90,10 @@ def show_enterprise(enterprise: str, query: NoQuery) -> EnterpriseDocument:
 @allowed(*READERS)
 @SPEC.validate(resp=answers(StatementDocument), tags=TAGS)
 def show_account(enterprise: str, query: VersionQuery) -> StatementDocument:
-    """The statement of a period. A month has versions; any other period is summed from the ledger now (version 0)."""
+    """The statement of a period. Months, quarters and years have versions; a day is summed from the ledger now."""
     known, period = enterprise_or_404(enterprise), period_of(query.period)
-    if query.version is not None and period.kind != "month":
-        raise ApiProblem(400, "bad-version", "Only a month has versions; leave `version` out for other periods.")
+    if query.version is not None and period.kind == "day":
+        raise ApiProblem(400, "bad-version", "A day has no versions; leave `version` out.")
     statement = parts().reader.statement(known.id, period, parts().clock(), version=query.version)
     if statement is None:
         raise ApiProblem(404, "unknown-version", f"{period.text} has no version {query.version}.")
@@ -104,11 +104,11 @@ def show_account(enterprise: str, query: VersionQuery) -> StatementDocument:
 @allowed(*READERS)
 @SPEC.validate(resp=answers(SignedStatement), tags=TAGS)
 def show_signed_account(enterprise: str, query: VersionQuery) -> SignedStatement:
-    """A closed month's statement as a JWS (RFC 7515) with its text in it, to be checked with the published key."""
+    """A closed statement as a JWS (RFC 7515) with its text in it, to be checked with the published key."""
     known, period = enterprise_or_404(enterprise), period_of(query.period)
     signed = parts().reader.signed_statement(known.id, period, version=query.version)
     if signed is None:
-        raise ApiProblem(404, "not-closed", f"Only closed months are signed; no such version of {period.text} is.")
+        raise ApiProblem(404, "not-closed", f"Only what is closed is signed; no such version of {period.text} is.")
     return signed
 
 
@@ -116,10 +116,10 @@ def show_signed_account(enterprise: str, query: VersionQuery) -> SignedStatement
 @allowed(*READERS)
 @SPEC.validate(resp=answers(RatingDocument), tags=TAGS)
 def show_rating(enterprise: str, query: VersionQuery) -> RatingDocument:
-    """The rating of a month, with reasons and the distance to the next colour."""
+    """The rating of a month, quarter or year, with reasons and the distance to the next colour."""
     known, period = enterprise_or_404(enterprise), period_of(query.period)
-    if period.kind != "month":
-        raise ApiProblem(400, "bad-period", f"Ratings are made by month; {period.text} is a {period.kind}.")
+    if period.kind == "day":
+        raise ApiProblem(400, "bad-period", f"Months, quarters and years are rated; {period.text} is a day.")
     rating = parts().reader.rating(known.id, period, version=query.version)
     if rating is None:
         raise ApiProblem(404, "not-rated", f"{period.text} has no such rating: it has not been rolled up yet.")

@@ -125,7 +125,7 @@ class ChangesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccountsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    period: str  # a month
+    period: str  # a month, quarter or year
     limit: int | None = None
     cursor: str | None = None
 

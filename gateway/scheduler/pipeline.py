@@ -1,4 +1,4 @@
-"""The roll-up: readings -> hourly usage -> ledger entries -> statements -> ratings.
+"""The roll-up: readings -> hourly usage -> ledger entries -> statements and ratings -> those of quarters and years.
 
 Every stage works off a stored list and is idempotent, so downtime, a crash between any two steps, a second run or a
 late reading all give the same accounts. A list is cleared only after what it asked for is durable. An enterprise whose
@@ -8,7 +8,7 @@ account cannot be made is named, and holds up nobody else's.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -17,18 +17,20 @@ import structlog
 from sqlalchemy import Engine
 
 from collectors.errors import TanmaiError
+from gateway.accounts.periods import parse_period
 from gateway.carbon.calendar import ONE_DAY, days_between
 from gateway.registry.model import Registry
 from gateway.scheduler.changed_rules import ChangedRules
 from gateway.scheduler.checks_stage import ChecksStage
+from gateway.scheduler.closing import Closing
 from gateway.scheduler.days import WHOLE, first_open_day, month_of
 from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
-from gateway.scheduler.statements_stage import StatementsDone, StatementsStage, act_of, reopened_in
+from gateway.scheduler.statements_stage import StatementsDone, StatementsStage, act_of
+from gateway.scheduler.sums_stage import SumsStage
 from gateway.scheduler.usage_stage import PASSING, UsageStage
 from gateway.store.database import alone, writing
 from gateway.store.dirty_days_repository import DirtyDay, DirtyDaysRepository, SourceDay
 from gateway.store.kept_repository import KeptRepository
-from gateway.store.statements_repository import StatementsRepository
 from gateway.store.timeseries import TimeSeriesStore
 
 log = structlog.get_logger(__name__)
@@ -53,6 +55,8 @@ class Pipeline:
     entries: EntriesStage
     checks: ChecksStage
     statements: StatementsStage
+    sums: SumsStage
+    closing: Closing
     settle_s: float
     lock: threading.Lock = field(default_factory=threading.Lock)  # threads take turns; `alone` is for processes
 
@@ -65,13 +69,14 @@ class Pipeline:
             usage = self.usage.run(registry, now_ms, failed)
             self._mark_ended_days(registry, now_ms)
             entries, statements = self._book(registry, now_ms, failed)
-            if failed:
-                raise AccountsFailed("; ".join(f"{name}: {why}" for name, why in sorted(failed.items())))
+            sums = self.sums.run(registry, now_ms, failed)
+            _raise_failed(failed)
             return {
                 "rules": rules,
                 "usage": asdict(usage),
                 "entries": asdict(entries),
                 "statements": asdict(statements),
+                "sums": {**asdict(sums), "closed": len(sums.closed)},
             }
 
     def _mark_ended_days(self, registry: Registry, now_ms: int) -> None:
@@ -154,52 +159,41 @@ class Pipeline:
         return entries, statements
 
     def close_months(self, now_ms: int, close_day: int) -> int:
-        """Close the open months whose closing day has come and that have been quiet for a while; gives how many.
+        """Close the months that are due by the clock, and the quarters and years with them; gives how many months."""
+        with self.lock, alone(self.engine):
+            closed = self.closing.by_the_clock(self.registry(), now_ms, close_day)
+        _raise_failed(closed.failed)
+        return sum(parse_period(period).kind == "month" for _, period, _ in closed.done)
 
-        A month that an operator reopened stays open until an operator closes it.
+    def close(
+        self, period: str, only: str | None, now_ms: int
+    ) -> tuple[list[tuple[str, str, int]], list[tuple[str, str, str]]]:
+        """Close a month, or the ended months of a quarter or year, now.
+
+        Gives (enterprise, period, version) of what was closed and (enterprise, period, why not) of what was not.
         """
-        if close_day == 0:
-            return 0
-        closed = 0
         with self.lock, alone(self.engine):
-            registry = self.registry()
-            for stored in StatementsRepository(self.engine).open_months():
-                enterprise = registry.enterprises.get(stored.enterprise)
-                if enterprise is None or now_ms - stored.updated_at_ms < self.settle_s * 1000:
-                    continue
-                today = self._first_open_day(registry, enterprise.id, now_ms)
-                due = (date.fromisoformat(f"{stored.period}-01") + 31 * ONE_DAY).replace(day=close_day)
-                if today >= due and reopened_in(stored) is None:
-                    closed += self.statements.close(registry, enterprise, stored.period, now_ms) is not None
-        return closed
-
-    def close(self, period: str, only: str | None, now_ms: int) -> tuple[list[tuple[str, int]], list[tuple[str, str]]]:
-        """Close a month now: (enterprise, version) of those closed, (enterprise, why not) of the others."""
-        done: list[tuple[str, int]] = []
-        refused: list[tuple[str, str]] = []
-        with self.lock, alone(self.engine):
-            registry = self.registry()
-            for enterprise in registry.enterprises.values():
-                if only is not None and enterprise.id != only:
-                    continue
-                if month_of(self._first_open_day(registry, enterprise.id, now_ms)) <= period:
-                    refused.append((enterprise.id, "the month has not ended yet"))
-                    continue
-                version = self.statements.close(registry, enterprise, period, now_ms)
-                if version is None:
-                    refused.append(
-                        (enterprise.id, "nothing to close: it is closed already, or nothing was ever booked in it")
-                    )
-                else:
-                    done.append((enterprise.id, version))
-        return done, refused
+            closed = self.closing.by_order(self.registry(), parse_period(period), only, now_ms)
+        _raise_failed(closed.failed)
+        return closed.done, closed.refused
 
     def reopen(self, period: str, enterprise: str, by: str, why: str, now_ms: int) -> int | None:
-        """Open a closed month again as its next version; gives its number, or None if the month is not closed."""
+        """Open a closed month again as its next version; gives its number, or None if the month is not closed.
+
+        Its quarter and year get an open version too.
+        """
         with self.lock, alone(self.engine):
-            registry = self.registry()
+            registry, failed = self.registry(), dict[str, str]()
             act = act_of(by, why, now_ms)
-            return self.statements.reopen(registry, registry.enterprises[enterprise], period, act, now_ms)
+            version = self.statements.reopen(registry, registry.enterprises[enterprise], period, act, now_ms)
+            self.sums.run(registry, now_ms, failed)
+        _raise_failed(failed)
+        return version
 
     def _first_open_day(self, registry: Registry, enterprise: str, now_ms: int) -> date:
         return first_open_day(now_ms, self.settle_s, registry.park_of(enterprise).timezone)
+
+
+def _raise_failed(failed: Mapping[str, str]) -> None:
+    if failed:
+        raise AccountsFailed("; ".join(f"{name}: {why}" for name, why in sorted(failed.items())))

@@ -37,6 +37,7 @@ from gateway.signing import Signer
 from gateway.store.canonical_json import sha256_of
 from gateway.store.changes_repository import hold_feed
 from gateway.store.database import writing
+from gateway.store.due_sums_repository import DueSumsRepository
 from gateway.store.reopenings_repository import Reopening, ReopeningsRepository
 from gateway.store.statements_repository import StatementsRepository, Status, StoredRating, StoredStatement, Written
 
@@ -120,6 +121,8 @@ class StatementsStage:
             self.due(registry, registry.enterprises[name], month, facts[name, month], now_ms) for name, month in wanted
         ]
         StatementsRepository(connection).put_all(written, now_ms)
+        # A month that stays as it is may be grey for want of data where its quarter, with more output known, is not.
+        DueSumsRepository(connection).mark(wanted)
         return StatementsDone(
             sum(one.statement is not None for one in written), sum(one.rating is not None for one in written)
         )

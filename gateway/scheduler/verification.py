@@ -2,7 +2,8 @@
 
 Five checks per enterprise, the first break ends each: the hash chain with each entry's own calculation; the entries
 under each daily root; the digest and amount of every entry that stands, recomputed from the raw readings and records;
-the sums of the stored statements; the signatures of the closed ones. Then the daily roots themselves, each with its
+the sums of the stored statements, of months against entries, of quarters and years against the months that they name;
+the signatures of the closed ones. Then the daily roots themselves, each with its
 signature and those before it. Nothing is changed. Days that have readings still waiting for the roll-up are left out
 and said so: they will be booked anew.
 """
@@ -16,10 +17,11 @@ from datetime import date
 from functools import partial
 from typing import Any
 
+import msgspec
 from sqlalchemy import Engine
 
 from gateway.accounts.documents import StatementDocument, instant, statement_from
-from gateway.accounts.periods import Period
+from gateway.accounts.periods import Period, parse_period
 from gateway.accounts.rating_documents import rating_from
 from gateway.carbon import ledger
 from gateway.carbon.adjustments import is_line
@@ -30,16 +32,18 @@ from gateway.registry.model import COMPLIANCE_GROUPS, GROUPS, Enterprise, Regist
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.adjustment_checks import AdjustmentChecks
 from gateway.scheduler.changed_rules import EVER
-from gateway.scheduler.days import days_fed_by, month_days
+from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.root_checks import RootChecks
 from gateway.scheduler.series import SeriesSource
+from gateway.scheduler.sum_checks import SumChecks
 from gateway.scheduler.usage_checks import ComparedUsage, UnbookedDays
 from gateway.scheduler.usage_stage import CLAIM_HOURS, reach_of, recomputed_usage, rules_of
 from gateway.scheduler.windows import windows_of
 from gateway.signing import Signer
 from gateway.store.canonical_json import sha256_of
 from gateway.store.dirty_days_repository import DirtyDaysRepository
+from gateway.store.due_sums_repository import DueSumsRepository, sums_over
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
 from gateway.store.reopenings_repository import Reopening, ReopeningsRepository
@@ -145,7 +149,7 @@ class Verifier:
             fault = UnbookedDays(self.engine, self.timeseries, waiting).first(registry, enterprise, days_of, span)
             if fault is not None:
                 return Broken(name, "", fault[0].isoformat(), fault[1])
-        return self._statements(name, span, _by_month(sums), checked)
+        return self._statements(name, span, _by_month(sums), checked, notes)
 
     def _against_readings(
         self, registry: Registry, enterprise: Enterprise, standing: list[Entry], checked: Checked
@@ -177,37 +181,56 @@ class Verifier:
         fault = measured.fault(registry)
         return None if fault is None else Broken(enterprise.id, "", fault[0].isoformat(), fault[1])
 
-    def _statements(self, name: str, span: tuple[date, date], sums: ByMonth, checked: Checked) -> Broken | None:
+    def _statements(
+        self, name: str, span: tuple[date, date], booked: ByMonth, checked: Checked, notes: list[str]
+    ) -> Broken | None:
         reopened = {(one.period, one.version): one for one in ReopeningsRepository(self.engine).of_enterprise(name)}
-        for stored in StatementsRepository(self.engine).of_enterprise(name):
-            first, end = month_days(stored.period)
-            if end <= span[0] or first >= span[1]:
+        statements = StatementsRepository(self.engine).of_enterprise(name)
+        due = DueSumsRepository(self.engine).of_enterprise(name)
+        if due:
+            notes.append(f"{name}: {', '.join(sorted(due))} are due to be summed anew, and may lag behind their months")
+        sums = SumChecks.of(statements, due)
+        # Months first: what is wrong with one of them shows in its quarter and year too.
+        for stored in sorted(statements, key=lambda one: not sums_over(one.period)):
+            period = parse_period(stored.period)
+            if period.end <= span[0] or period.start >= span[1]:
                 continue
             checked.statements += 1
-            what = self._statement(stored, sums.get(stored.period, []), checked)
+            try:
+                what = self._statement(stored, booked.get(stored.period), sums, checked)
+            except msgspec.DecodeError as error:
+                what = f"its text, or that of one of its months, is no statement: {error}"
             what = what or _reopening(stored, reopened.get((stored.period, stored.version)))
             if what:
                 return Broken(name, "", stored.period, f"version {stored.version}: {what}")
+        missing = sums.missing()
+        if missing is not None:
+            return Broken(name, "", missing, "its months have statements, and it has none")
         return None
 
-    def _statement(self, stored: StoredStatement, booked: Sequence[Booked], checked: Checked) -> str:
-        """What is wrong with one version, or nothing."""
+    def _statement(
+        self, stored: StoredStatement, booked: Sequence[Booked] | None, sums: SumChecks, checked: Checked
+    ) -> str:
+        """What is wrong with one version, or nothing. A quarter or year is held against its months, not entries."""
         if stored.status == "closed":
             checked.signatures += 1
             if not self.signer.signed("tanmai-statement", stored.body, stored.signature):
                 return "its signature does not belong to its text: it was changed after closing"
         document = statement_from(stored.body)
-        own = [one for one in booked if one.seq <= document.last_seq]
-        for name, stated, total in (*_sums(document, own), *_lines(document, own)):
-            if stated != total / 1000:
-                return f"states {name} {stated}, its entries add up to {total / 1000}"
+        if sums_over(stored.period):
+            own = [one for one in booked or () if one.seq <= document.last_seq]
+            for name, stated, total in (*_sums(document, own), *_lines(document, own)):
+                if stated != total / 1000:
+                    return f"states {name} {stated}, its entries add up to {total / 1000}"
+        elif fault := sums.fault(stored, document):
+            return fault
         if (document.enterprise, document.period, document.version) != (
             stored.enterprise,
             stored.period,
             stored.version,
         ) or sha256_of(stored.body) != stored.hash:
-            return "its text is not the one that was stored for this month and version"
-        return self._rating(stored)
+            return "its text is not the one that was stored for this period and version"
+        return sums.correction_fault(document) or self._rating(stored)
 
     def _rating(self, stored: StoredStatement) -> str:
         """Whether the rating beside a version is one of that version, with the colour that its text gives."""

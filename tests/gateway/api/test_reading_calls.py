@@ -113,8 +113,8 @@ def test_a_revoked_or_invented_token_is_nobody(seeded_park: SeededPark) -> None:
         (f"{ENTERPRISE}/account", "bad-parameter"),
         (f"{ENTERPRISE}/account?period=2026-13", "bad-period"),
         (f"{ENTERPRISE}/account?period=2026-10&peroid=1", "bad-parameter"),
-        (f"{ENTERPRISE}/account?period=2026-Q4&version=1", "bad-version"),
-        (f"{ENTERPRISE}/rating?period=2026", "bad-period"),
+        (f"{ENTERPRISE}/account?period=2026-10-05&version=1", "bad-version"),
+        (f"{ENTERPRISE}/rating?period=2026-10-05", "bad-period"),
         (f"{ENTERPRISE}/entries?period=2026-10&limit=0", "bad-limit"),
         (f"{ENTERPRISE}/entries?period=2026-10&limit=ten", "bad-parameter"),
         (f"{ENTERPRISE}/entries?period=2026-10&cursor=-5", "bad-cursor"),
@@ -126,7 +126,7 @@ def test_a_revoked_or_invented_token_is_nobody(seeded_park: SeededPark) -> None:
         ("/api/v1/roots?after=2026-13-01", "bad-day"),
         ("/api/v1/roots/2026/growth?since=2026-11-01", "bad-day"),
         ("/api/v1/changes?after=-1", "bad-cursor"),
-        ("/api/v1/accounts?period=2026-Q1", "bad-period"),
+        ("/api/v1/accounts?period=2026-10-05", "bad-period"),
     ],
 )
 def test_a_bad_question_gets_400_that_says_why(seeded_park: SeededPark, path: str, name: str) -> None:

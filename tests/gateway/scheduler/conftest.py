@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.gateway.scheduler.plant import open_plant, plant, settings
+from tests.gateway.scheduler.plant import open_plant, plant, relational, settings
 
-__all__ = ["open_plant", "plant", "settings"]
+__all__ = ["open_plant", "plant", "relational", "settings"]

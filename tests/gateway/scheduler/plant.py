@@ -97,9 +97,22 @@ class Plant:
         return head.seq if head else 0
 
 
+# For tests, or as `pytestmark`: once with the relational tables in SQLite, as all others, and once in PostgreSQL.
+ON_BOTH_ENGINES = pytest.mark.parametrize(
+    "relational", ["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))], indirect=True
+)
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return replace(Settings(), data_dir=str(tmp_path / "data"), mqtt_url="off")
+def relational(request: pytest.FixtureRequest) -> str:
+    """Address of the relational database; "" = SQLite in the data directory."""
+    engine = getattr(request, "param", "sqlite")
+    return "" if engine == "sqlite" else str(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, relational: str) -> Settings:
+    return replace(Settings(), data_dir=str(tmp_path / "data"), mqtt_url="off", database_url=relational)
 
 
 @pytest.fixture

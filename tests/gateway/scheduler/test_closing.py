@@ -64,9 +64,9 @@ def test_the_feed_tells_every_version_in_order(september: Plant) -> None:
 
 def test_a_month_that_has_not_ended_is_refused(september: Plant) -> None:
     done, refused = september.house.pipeline.close("2026-10", PLANT, at("2026-10-06 08:00"))
-    assert not done and refused == [(PLANT, "the month has not ended yet")]
+    assert not done and refused == [(PLANT, "2026-10", "the month has not ended yet")]
 
 
-def test_only_months_are_closed(september: Plant) -> None:
-    with pytest.raises(OperationFailed, match="only months"):
-        september.house.operations.call("close", period="2026-Q3")
+def test_days_are_not_closed(september: Plant) -> None:
+    with pytest.raises(OperationFailed, match="months, quarters and years are closed"):
+        september.house.operations.call("close", period="2026-09-01")

@@ -12,7 +12,7 @@ from gateway.store.changes_repository import ChangesRepository
 from gateway.store.database import writing
 from gateway.store.reopenings_repository import ReopeningsRepository
 from gateway.store.statements_repository import StatementsRepository, StoredStatement
-from tests.gateway.scheduler.plant import PLANT, Plant, at, steady
+from tests.gateway.scheduler.plant import ON_BOTH_ENGINES, PLANT, Plant, at, steady
 
 WHY = "the gas bill of September came back corrected"
 
@@ -34,6 +34,7 @@ def reopen(plant: Plant) -> int | None:
     return plant.house.pipeline.reopen("2026-09", PLANT, "li.na", WHY, at("2026-10-08 09:00"))
 
 
+@ON_BOTH_ENGINES
 def test_a_reopened_month_follows_the_ledger_in_place_until_it_is_closed_by_hand(closed: Plant) -> None:
     (first,) = versions(closed)
     assert reopen(closed) == 2
@@ -45,10 +46,14 @@ def test_a_reopened_month_follows_the_ledger_in_place_until_it_is_closed_by_hand
     assert msgspec.json.decode(second.body)["compliance_kg"] < msgspec.json.decode(first.body)["compliance_kg"]
     assert closed.house.pipeline.close_months(at("2026-11-08 09:00"), 5) >= 1  # October
     assert versions(closed)[1].status == "open"
-    assert closed.house.pipeline.close("2026-09", PLANT, at("2026-11-08 10:00")) == ([(PLANT, 2)], [])
+    assert closed.house.pipeline.close("2026-09", PLANT, at("2026-11-08 10:00")) == (
+        [(PLANT, "2026-09", 2), (PLANT, "2026-Q3", 2)],
+        [],
+    )
     assert [one.status for one in versions(closed)] == ["closed", "closed"]
 
 
+@ON_BOTH_ENGINES
 def test_who_when_and_why_stand_in_the_signed_text_in_a_table_and_in_the_feed(closed: Plant) -> None:
     before = ChangesRepository(closed.house.engine).after(0, 1000)[-1].seq
     reopen(closed)
@@ -85,6 +90,7 @@ def test_verify_accepts_it_and_sees_a_reopening_that_was_kept_nowhere(closed: Pl
     assert not report["ok"] and "li.na" in report["first_break"]["what"]
 
 
+@ON_BOTH_ENGINES
 def test_what_was_kept_of_it_is_not_changed(closed: Plant) -> None:
     reopen(closed)
     with pytest.raises(StoreRefused, match="reopenings only grows"), writing(closed.house.engine) as connection:
