@@ -6,7 +6,7 @@ with its hourly energy. The sign follows collectors.quantities: taken from the g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,7 +15,7 @@ import numpy as np
 from collectors.clock import HOUR_MS
 from collectors.reading import Float64s
 from gateway.carbon.activities import ACTIVITIES
-from gateway.registry.model import Enterprise, Park, Point, Registry
+from gateway.registry.model import DERIVED, Enterprise, Park, Point, Registry
 from gateway.store.timeseries import TimeSeriesStore
 
 LOAD_STEP_MS = 15 * 60_000
@@ -105,18 +105,28 @@ def _electric_feeds(enterprise: Enterprise) -> list[tuple[Point, float]]:
     """Points that make up the enterprise's exchange with the grid, each with its net share.
 
     A sub-meter that one source takes off and another counts (incomer − line, and the line itself) nets to nothing: it
-    lies behind the incomer. Exported energy counts with a minus.
+    lies behind the incomer; so does one that a derived sum takes off. Exported energy counts with a minus.
     """
-    points = {(point.device, point.id): point for point in enterprise.points()}
+    points = {(point.device, point.id): point for point in enterprise.every_point()}
     shares: dict[tuple[str, str], float] = {}
     for source in enterprise.sources:
         kind = ACTIVITIES.get(source.activity)
         if kind is None or kind.calculation not in ("grid", "green"):
             continue
         for feed in source.feeds:
-            key = feed.device, feed.point
-            shares[key] = shares.get(key, 0.0) + kind.sign * float(feed.share)
+            for key, share in _behind(enterprise, (feed.device, feed.point), kind.sign * float(feed.share)):
+                shares[key] = shares.get(key, 0.0) + share
     return [(points[key], share) for key, share in shares.items() if share]
+
+
+def _behind(enterprise: Enterprise, key: tuple[str, str], share: float) -> Iterator[tuple[tuple[str, str], float]]:
+    """A derived sum as its parts, down to the meters; any other derived point as itself: it has hourly usage."""
+    own = next((one for one in enterprise.derived if key == (DERIVED, one.id)), None)
+    if own is None or own.formula != "sum":
+        yield key, share
+        return
+    for part in own.inputs:
+        yield from _behind(enterprise, (part.device, part.point), share * float(part.share))
 
 
 def _add_gauges(
