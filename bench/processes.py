@@ -140,7 +140,7 @@ def mosquitto(directory: Path) -> Iterator[int]:
     port = free_port()
     lines = [
         f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence false", "log_dest none",
-        "max_inflight_messages 1000", "max_queued_messages 0",
+        "max_inflight_messages 4000", "max_queued_messages 0",
     ]  # fmt: skip
     # Started by root, mosquitto would become the user `mosquitto`.
     lines += ["user root"] if os.geteuid() == 0 else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -36,8 +37,7 @@ class Reading:
     quality: Quality = Quality.GOOD
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceBlock:
+class DeviceBlock(msgspec.Struct, frozen=True):
     """Readings of one device: n instants × m points."""
 
     device: str
@@ -50,8 +50,7 @@ class DeviceBlock:
         return int(self.at_ms.size)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """What an agent sends in one message. The id is made where the batch is born and never changes."""
 
     batch_id: str  # ULID

@@ -18,10 +18,9 @@ import hashlib
 import math
 import os
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import msgspec
 import numpy as np
@@ -84,7 +83,7 @@ class _WireDevice(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     """One device's block, as spelled on the wire."""
 
     device: _Name
-    points: list[_Name]
+    points: tuple[_Name, ...]
     rows: list[list[float | None]]
     quality: list[list[int]] | None = None
 
@@ -105,14 +104,12 @@ class _PackedBatch(msgspec.Struct, forbid_unknown_fields=True):
     devices: list[msgspec.Raw]
 
 
-@dataclass(frozen=True, slots=True)
-class ReasonCount:
+class ReasonCount(msgspec.Struct, frozen=True):
     reason: str  # a name out of REASONS
     count: int  # readings, or 1 for a message that could not be read
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """The gateway's word on one batch, given after the commit. Whatever its status, the edge need not send it again."""
 
     batch: str  # "" where the id could not be read
@@ -142,7 +139,7 @@ def encode_batch(batch: Batch) -> bytes:
     devices = [
         _WireDevice(
             block.device,
-            list(block.points),
+            block.points,
             [[at_ms, *row] for at_ms, row in zip(block.at_ms.tolist(), block.values.tolist(), strict=True)],
             None if block.quality is None else block.quality.tolist(),
         )
@@ -155,7 +152,7 @@ def decode_batch(payload: bytes) -> Batch:
     """Bytes in any of the forms -> Batch in columns; raises WireError with a reason out of REASONS."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise WireError("too_large", f"the message has {len(payload)} bytes; send at most {MAX_PAYLOAD_BYTES}")
-    plain = unpacked(payload, MAX_PAYLOAD_BYTES)
+    plain = payload if payload.startswith(b"{") else unpacked(payload, MAX_PAYLOAD_BYTES)
     batch = _decode_msgpack_fast(plain) if is_msgpack(plain) else _decode_fast(plain)
     if batch is None:
         from collectors.wire_careful import decode_carefully
@@ -237,7 +234,7 @@ def _decode_fast(payload: bytes) -> Batch | None:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
     # Each key brings one colon. More colons than keys: a key stands twice, or a name holds a colon.
-    keys = 4 + sum(3 if device.quality is None else 4 for device in wire.devices)
+    keys = 4 + sum([3 if device.quality is None else 4 for device in wire.devices])
     if payload.count(b":") != keys:
         return None
     return _batch(wire.v, wire.batch, wire.sent_at, wire.devices, may_hold_nan=False)
@@ -257,7 +254,7 @@ def _decode_msgpack_fast(payload: bytes) -> Batch | None:
 
 
 def _batch(v: int, batch_id: str, sent_at: int, devices: list[_WireDevice], *, may_hold_nan: bool) -> Batch | None:
-    check_batch(v, batch_id, sum(len(device.rows) * len(device.points) for device in devices))
+    check_batch(v, batch_id, sum([len(device.rows) * len(device.points) for device in devices]))
     blocks = []
     for device in devices:
         block = _block(device, may_hold_nan=may_hold_nan)
@@ -268,9 +265,9 @@ def _batch(v: int, batch_id: str, sent_at: int, devices: list[_WireDevice], *, m
 
 
 def _block(device: _WireDevice, *, may_hold_nan: bool) -> DeviceBlock | None:
-    name, points = _checked_names(device.device, tuple(device.points))
+    name, points = _checked_names(device.device, device.points)
     table = _table(device.rows, len(points) + 1)
-    if table is None or not _are_times([row[0] for row in device.rows]):
+    if table is None or not _are_times(device.rows):
         return None
     if may_hold_nan and not _only_null_is_nan(device.rows, table):
         return None
@@ -302,12 +299,13 @@ def _table(rows: list[list[float | None]], width: int) -> Float64s | None:
         return None
 
 
-def _are_times(column: list[float | None]) -> bool:
-    """Whether all are whole milliseconds. For ten rows, as most blocks have, this is a third of the time of numpy."""
-    times = [time for time in column if time is not None and time.is_integer()]
-    if len(times) < len(column):
+def _are_times(rows: list[list[float | None]]) -> bool:
+    """Whether all begin with whole milliseconds. For ten rows, as most blocks have, a fifth of the time of numpy."""
+    column = [row[0] for row in rows]
+    if None in column:
         return False
-    return not times or (min(times) > -MAX_TIME_MS and max(times) < MAX_TIME_MS)
+    times = cast(list[float], column)
+    return not times or (all(map(float.is_integer, times)) and min(times) > -MAX_TIME_MS and max(times) < MAX_TIME_MS)
 
 
 def _only_null_is_nan(rows: list[list[float | None]], table: Float64s) -> bool:

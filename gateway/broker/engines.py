@@ -20,8 +20,8 @@ from gateway.broker.accounts import BrokerAccount, mosquitto_acl, mosquitto_pass
 # Debian puts mosquitto where a user's PATH does not look.
 MORE_PATHS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
-# The largest group the gateway commits is 2,000 messages; what is on its way must be able to reach that.
-IN_FLIGHT = 2_000
+# The gateway commits groups of up to 2,000 messages while the next one gathers: both are on their way at once.
+IN_FLIGHT = 4_000
 QUEUED_MESSAGES = 1_000_000
 QUEUED_BYTES = 512 * 1024 * 1024
 AUTOSAVE_S = 10

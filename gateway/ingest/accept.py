@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -161,7 +161,7 @@ def _record(fresh: list[tuple[_Case, Batch]], cases: list[_Case], intake: Intake
 def _receipt(case: _Case) -> Receipt:
     if case.receipt is None and case.first is not None:
         first = _receipt(case.first)
-        return replace(first, status="duplicate" if first.status == "stored" else first.status)
+        return msgspec.structs.replace(first, status="duplicate" if first.status == "stored" else first.status)
     if case.receipt is None:
         raise AssertionError(f"no receipt was made for a message of {case.arrival.sender}")
     return case.receipt
@@ -178,7 +178,7 @@ def _open(arrival: Arrival, directory: Directory, now_ms: int) -> tuple[_Case, B
         try:
             batch = decode_telemetry(payload, arrival.sender) if arrival.form == "telemetry" else decode_batch(payload)
             if arrival.again:
-                batch = replace(batch, batch_id=arrival.again)
+                batch = msgspec.structs.replace(batch, batch_id=arrival.again)
             return _Case(arrival, batch.batch_id, content_hash(batch), signed), batch
         except WireError as error:
             failed = error.reason, str(error)

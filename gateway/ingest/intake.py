@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import msgspec
+
 from gateway.ingest.directory import Directories, Directory
 from gateway.ingest.quotas import Quota, Quotas
 from gateway.ingest.signatures import Signed
@@ -20,8 +22,7 @@ from gateway.store.timeseries import TimeSeriesStore
 Form = Literal["batch", "telemetry"]
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """One message, with the identity that the transport vouches for."""
 
     enterprise: str  # from the topic (bound to the credential by the broker) or from the token

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from collectors.wire import ReasonCount
 
 BatchKey = tuple[str, str, str]  # enterprise, sender, batch id
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRow:
+class BatchRow(msgspec.Struct, frozen=True):
     """What is remembered of a batch, so that a repeated one gets the same answer."""
 
     enterprise: str
