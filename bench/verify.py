@@ -20,9 +20,10 @@ from bench.processes import BenchFailed
 from bench.scale import Bench
 from collectors.clock import monotonic_s
 from gateway.carbon import ledger
-from gateway.carbon.quick_chain import LINE_COLUMNS, QuickChecks
+from gateway.carbon.quick_chain import QuickChecks
 from gateway.store.columns import take_readings
 from gateway.store.ledger_repository import LedgerRepository
+from gateway.store.ledger_texts import LedgerTexts
 from gateway.wiring import House
 
 DAYS = 365
@@ -61,10 +62,10 @@ def _booked(data_dir: Path, chains: int) -> House:
 
 
 def _checked_per_s(house: House) -> float:
-    book, quick, entries = LedgerRepository(house.engine), QuickChecks(), 0
+    texts, quick, entries = LedgerTexts(house.engine, ledger.FORMAT), QuickChecks(), 0
     started_s = monotonic_s()
-    for enterprise in book.enterprises():
-        held = quick.booked(book.lines(enterprise, LINE_COLUMNS))
+    for enterprise in LedgerRepository(house.engine).enterprises():
+        held = quick.booked(texts.lines(enterprise))
         if held is None:
             raise BenchFailed(f"the chain of {enterprise} does not hold")
         entries += len(held)

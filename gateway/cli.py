@@ -15,7 +15,7 @@ import click
 
 from collectors.errors import ConfigurationError
 from gateway import printing
-from gateway.asking import ask, out
+from gateway.asking import ask, ask_watched, out
 from gateway.set_aside_cli import replay, set_aside
 from gateway.settings import load_settings
 
@@ -165,10 +165,11 @@ def proof(entry: str, root: str | None, as_json: bool) -> None:
 @click.command()
 @click.option("--enterprise", help="Only this enterprise.")
 @click.option("--period", help="Compare with the readings of this period only; the chain is always walked whole.")
+@click.option("--workers", type=int, help="Processes that check books; as many as processors unless given.")
 @_json
-def verify(enterprise: str | None, period: str | None, as_json: bool) -> None:
+def verify(enterprise: str | None, period: str | None, workers: int | None, as_json: bool) -> None:
     """Walk the hash chains, recompute entries from the readings, and check the sums. Exit 1 names the first break."""
-    answer = ask("verify", enterprise=enterprise, period=period)
+    answer = ask_watched("verify", "enterprises checked", enterprise=enterprise, period=period, workers=workers)
     _print_json(answer) if as_json else printing.verification(out, answer)
     sys.exit(0 if answer["ok"] else 1)
 

@@ -30,6 +30,7 @@ from gateway.policy_operations import try_draft
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
 from gateway.registry.model import Enterprise
+from gateway.scheduler.book_workers import MAX_WORKERS
 from gateway.store.ingest_rows import SetAsideRow
 from gateway.store.set_aside_repository import SetAsideEntry
 from gateway.webhooks import operations as webhooks
@@ -227,7 +228,16 @@ def _verify(house: House, arguments: Arguments) -> Answer:
     only, period = _optional(arguments, "enterprise"), _optional(arguments, "period")
     if only is not None:
         _enterprise(house, only)
-    return house.verifier.run(house.registry(), only, None if period is None else _period(period))
+    workers = arguments.get("workers")
+    if workers is not None and (not isinstance(workers, int) or not 1 <= workers <= MAX_WORKERS):
+        raise OperationFailed(f"workers must be a whole number from 1 to {MAX_WORKERS}")
+    return house.verifier.run(house.registry(), only, None if period is None else _period(period), workers)
+
+
+def _verify_progress(house: House, arguments: Arguments) -> Answer:
+    """How far the verification is that was begun last, in enterprises; nothing of nothing where none runs."""
+    newest = house.verifier.running[-1:]
+    return {"done": newest[0].done, "total": newest[0].total} if newest else {"done": 0, "total": 0}
 
 
 def _set_aside_list(house: House, arguments: Arguments) -> Answer:
@@ -301,6 +311,7 @@ OPERATIONS: dict[str, Callable[[House, Arguments], Answer]] = {
     "explain": _explain,
     "proof": _proof,
     "verify": _verify,
+    "verify_progress": _verify_progress,
     "set_aside_list": _set_aside_list,
     "set_aside_show": _set_aside_show,
     "set_aside_accept": _set_aside_accept,

@@ -326,7 +326,7 @@ def _house(
         reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles, goods),
         pipeline=_pipeline(settings, engine, timeseries, repository, factors, policies, signer, derived),
         roots=DailyRoots(engine, signer),
-        verifier=Verifier(engine, timeseries, signer, derived),
+        verifier=Verifier(engine, timeseries, signer, derived, settings.data_path),
         signer=signer,
         set_aside=SetAsideRepository(engine),
         evidence=EvidenceStore(engine, settings.data_path / "evidence"),

@@ -1,11 +1,12 @@
-"""The quick way to find that a chain holds: the same checks as `ledger.verify_chain`, on rows in place of entries.
+"""The quick way to find that a chain holds: the same checks as `ledger.verify_chain`, on texts in place of entries.
 
-What stays true: it holds a chain for good only if `verify_chain` would. An entry's hash covers its canonical text, and
-canonical text of stored columns is written down in one go, with the calculation as it is stored. Whatever does not fit
-at once is left to `verify_chain`, which says what is wrong and where.
+What stays true: it holds a chain for good only if `verify_chain` would. An entry's hash covers its canonical text; here
+the text comes from the database, and all that is checked and summed is read out of the very text that was hashed.
+Whatever does not fit at once is left to `verify_chain`, which says what is wrong and where.
 
-Factors repeat from day to day, so what one unit of an activity gives is worked out once for each formula with its
-terms. Limits: MAX_RATES of them are remembered.
+Calculations of a source repeat from day to day but for their figures. What stands around those, the *frame*, is
+understood once; then an entry costs the hash, one reading of its text, and whole-number arithmetic.
+Limits: MAX_FRAMES of them are remembered.
 """
 
 from __future__ import annotations
@@ -13,31 +14,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
-from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.carbon.emission import round_half_even
 from gateway.carbon.formula import per_unit
-from gateway.carbon.ledger import FORMAT, NO_HASH
+from gateway.carbon.ledger import NO_HASH, SIDES
 from gateway.carbon.model import Term
 from gateway.carbon.units import GRAM_CO2E, GRAM_STANDARD_COAL, Unit
 
-MAX_RATES = 10_000
+MAX_FRAMES = 10_000
 MICRO = 1_000_000
 
-# The columns of a row, in this order.
-LINE_COLUMNS = (
-    "activity", "amount_u", "basis", "booked_at_ms", "calculation", "category", "coverage_ppm", "day", "digest",
-    "edition", "emission_g", "energy_gce", "enterprise", "estimated_ppm", "factor", "gwp", "previous_hash",
-    "provisional", "reason", "reverses", "scope", "seq", "source", "stage", "unit", "hash",
-)  # fmt: skip
+# Of an entry's text: the members before its calculation, the calculation, the members after it; and its hash.
+Line = tuple[bytes, bytes, bytes, str]
+
+Rate = tuple[int, int]  # grams per millionth of a unit of activity, as numerator and denominator
+NOTHING: Rate = (0, 1)
 
 
-class Booked(NamedTuple):
-    """What the checks of sums and of roots need of an entry."""
+class Booked(msgspec.Struct, gc=False):
+    """What the checks of chains, sums and roots need of an entry; `hash` is that of the text it was read out of."""
 
     day: str
     seq: int
@@ -48,138 +45,157 @@ class Booked(NamedTuple):
     amount_u: int
     unit: str
     emission_g: int
-    location_g: int
-    market_g: int
     energy_gce: int
-    hash: str
+    previous_hash: str
+    digest: str
+    reverses: int | None
+    location_g: int = 0
+    market_g: int = 0
+    hash: str = ""
 
 
-class _Side(msgspec.Struct):
-    formula: str
-    terms: msgspec.Raw
-    emission_g: str
+class Frame(NamedTuple):
+    """What calculations that differ in figures alone give for a millionth of their unit."""
 
-
-class _Energy(msgspec.Struct):
-    formula: str
-    terms: msgspec.Raw
-
-
-class _Calculation(msgspec.Struct):
-    amount: str
-    unit: str
     sign: int
-    formula: str
-    terms: msgspec.Raw
-    energy: _Energy | None = None
-    location: _Side | None = None
-    market: _Side | None = None
+    emission: Rate
+    energy: Rate
+    sides: tuple[tuple[str, Rate], ...]  # by location, by market, where the calculation has them
 
 
-_decoded = msgspec.json.Decoder(_Calculation).decode
-_terms = msgspec.json.Decoder(dict[str, Term]).decode
+_booked = msgspec.json.Decoder(Booked).decode
 
-Rate = tuple[int, int]  # grams per millionth of a unit of activity, as numerator and denominator
+# How a calculation begins: {"amount":"…","emission_g":"…","energy":{"energy_gce":"…" and then the terms of its energy;
+# one without energy goes on after the second figure. Cut at quotation marks, figures are the pieces 3, 7 and 13.
+_AMOUNT = [b"{", b"amount", b":"]
+_EMISSION = [b",", b"emission_g", b":"]
+_ENERGY = [b",", b"energy", b":{", b"energy_gce", b":"]
+_CUTS = 14
+# Where the figure of a side stands: the only members of that name that are the first of their object.
+_SIDE = b'{"emission_g":"'
 
 
 @dataclass(frozen=True, slots=True)
 class QuickChecks:
-    """Checks chains one after another, and remembers rates between them."""
+    """Checks chains one after another, and remembers frames between them."""
 
-    rates: dict[tuple[str, str, bytes, int], Rate] = field(default_factory=dict)
+    frames: dict[bytes, Frame] = field(default_factory=dict)
 
-    def booked(self, lines: Iterable[Any]) -> list[Booked] | None:
+    def booked(self, lines: Iterable[Line]) -> list[Booked] | None:
         """A whole chain by seq, checked; None if some of it does not hold, or is not as usual."""
         found: list[Booked] = []
-        open_entries: dict[int, tuple[Any, ...]] = {}
-        seq, previous = 0, NO_HASH
+        open_entries: dict[int, Booked] = {}
+        seq, previous, sha256 = 0, NO_HASH, hashlib.sha256
         try:
-            for line in lines:
-                one = self._held(line, seq, previous)
-                if one is None or not _taken_back(line, open_entries):
+            for before, calculation, after, own_hash in lines:
+                text = b"".join((before[:-1], b',"calculation":', calculation, b",", after[1:]))
+                one = _booked(text)
+                seq += 1
+                if one.seq != seq or one.previous_hash != previous or sha256(text).hexdigest() != own_hash:
+                    return None
+                one.hash = previous = own_hash
+                if not self._figures_hold(one, calculation):
+                    return None
+                if one.reverses is None:
+                    open_entries[seq] = one
+                elif not _taken_back(one, open_entries.pop(one.reverses, None)):
                     return None
                 found.append(one)
-                seq, previous = one.seq, one.hash
-        except (KeyError, TypeError, ValueError, msgspec.MsgspecError):
+        except (KeyError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError):
             return None
         return found
 
-    def _held(self, line: Any, seq: int, previous: str) -> Booked | None:
-        (
-            activity, amount_u, basis, booked_at_ms, calculation, category, coverage_ppm, day, digest,
-            edition, emission_g, energy_gce, enterprise, estimated_ppm, factor, gwp, previous_hash,
-            provisional, reason, reverses, scope, own_seq, source, stage, unit, own_hash,
-        ) = line  # fmt: skip
-        text = (
-            f'{{"activity":{quoted(activity)},"amount_u":{amount_u},"basis":{quoted(basis)},'
-            f'"booked_at_ms":{booked_at_ms},"calculation":{calculation},"category":{category},'
-            f'"coverage_ppm":{coverage_ppm},"day":{quoted(day)},"digest":{quoted(digest)},'
-            f'"edition":{quoted(edition)},"emission_g":{emission_g},"energy_gce":{energy_gce},'
-            f'"enterprise":{quoted(enterprise)},"estimated_ppm":{estimated_ppm},"factor":{quoted(factor)},'
-            f'"format":{FORMAT},"gwp":{quoted(gwp)},"previous_hash":{quoted(previous_hash)},'
-            f'"provisional":{"true" if provisional else "false"},"reason":{quoted(reason)},'
-            f'"reverses":{"null" if reverses is None else reverses},"scope":{scope},"seq":{own_seq},'
-            f'"source":{quoted(source)},"stage":{quoted(stage)},"unit":{quoted(unit)}}}'
-        )
-        if own_seq != seq + 1 or previous_hash != previous or hashlib.sha256(text.encode()).hexdigest() != own_hash:
-            return None
-        given = _decoded(calculation)
-        booked_u = given.sign * _micro(given.amount)
-        sign = 1 if reverses is None else -1
-        energy = given.energy
-        grams = self._amount(booked_u, given.formula, given.unit, given.terms, GRAM_CO2E, 0)
-        coal = (
-            0
-            if energy is None
-            else self._amount(booked_u, energy.formula, given.unit, energy.terms, GRAM_STANDARD_COAL, 1)
-        )
-        if sign * grams != emission_g or sign * coal != energy_gce:
-            return None
-        sides = []
-        for side in (given.location, given.market):
-            if side is None:
-                sides.append(emission_g)
-                continue
-            side_g = self._amount(booked_u, side.formula, given.unit, side.terms, GRAM_CO2E, 0)
-            if str(side_g) != side.emission_g:
-                return None
-            sides.append(sign * side_g)
-        return Booked(
-            day, own_seq, source, activity, scope, stage, amount_u, unit,
-            emission_g, sides[0], sides[1], energy_gce, own_hash,
-        )  # fmt: skip
-
-    def _amount(self, booked_u: int, formula: str, unit: str, terms: msgspec.Raw, target: Unit, kind: int) -> int:
-        """Grams, rounded as they are when booked."""
-        if not formula:
-            return 0
-        key = formula, unit, bytes(terms), kind
-        rate = self.rates.get(key)
-        if rate is None:
-            exact = per_unit(formula, _terms(terms), unit, target) / MICRO
-            if len(self.rates) >= MAX_RATES:
-                self.rates.clear()
-            rate = self.rates[key] = exact.numerator, exact.denominator
-        whole, rest = divmod(booked_u * rate[0], rate[1])
-        if 2 * rest == rate[1]:
-            return round_half_even(Fraction(booked_u * rate[0], rate[1]))
-        return whole + (2 * rest > rate[1])
-
-
-def _taken_back(line: Any, open_entries: dict[int, tuple[Any, ...]]) -> bool:
-    """Notes an entry, or takes back the one that this reverses; False if there is none that is just so."""
-    amount_u, day, digest, emission_g, energy_gce = line[1], line[7], line[8], line[10], line[11]
-    reverses, seq, source = line[19], line[21], line[22]
-    if reverses is None:
-        open_entries[seq] = source, day, amount_u, emission_g, energy_gce, digest
+    def _figures_hold(self, one: Booked, calculation: bytes) -> bool:
+        """Whether the figures follow from the calculation; notes those by location and by market."""
+        pieces = calculation.split(b'"', _CUTS)
+        if pieces[:3] != _AMOUNT or pieces[4:7] != _EMISSION:
+            return False
+        around = pieces[_CUTS] if pieces[8:13] == _ENERGY else b'"'.join(pieces[8:])
+        stated: list[bytes] = []
+        if _SIDE in around:
+            around, stated = _without_sides(around)
+        frame = self.frames.get(around) or self._understood(around, calculation)
+        sign = 1 if one.reverses is None else -1
+        booked_u = frame.sign * _micro(pieces[3])
+        signed_u = sign * booked_u
+        if not _follows(one.emission_g, signed_u, frame.emission) or not _follows(
+            one.energy_gce, signed_u, frame.energy
+        ):
+            return False
+        one.location_g = one.market_g = one.emission_g
+        if not frame.sides and not stated:
+            return True
+        for (name, rate), text in zip(frame.sides, stated, strict=True):
+            side_g = int(text)
+            if b"%d" % side_g != text or not _follows(side_g, booked_u, rate):
+                return False
+            setattr(one, f"{name}_g", sign * side_g)
         return True
-    return open_entries.pop(reverses, None) == (source, day, -amount_u, -emission_g, -energy_gce, digest)
+
+    def _understood(self, around: bytes, calculation: bytes) -> Frame:
+        """The frame of a calculation, read as `ledger.verify_chain` reads it; raises what is wrong with it."""
+        given = msgspec.json.decode(calculation)
+        energy = given.get("energy")
+        frame = Frame(
+            sign=_whole(given["sign"]),
+            emission=_rate(given, given["unit"], GRAM_CO2E) if given["formula"] else NOTHING,
+            energy=NOTHING if energy is None else _rate(energy, given["unit"], GRAM_STANDARD_COAL),
+            sides=tuple(
+                (name, _rate(given[name], given["unit"], GRAM_CO2E) if given[name]["formula"] else NOTHING)
+                for name in SIDES
+                if name in given
+            ),
+        )
+        if len(self.frames) >= MAX_FRAMES:
+            self.frames.clear()
+        self.frames[around] = frame
+        return frame
 
 
-def _micro(text: str) -> int:
+def _without_sides(around: bytes) -> tuple[bytes, list[bytes]]:
+    """What stands around the figures of the sides, and those figures."""
+    kept, *others = around.split(_SIDE)
+    figures = []
+    for other in others:
+        figure, _, rest = other.partition(b'"')
+        figures.append(figure)
+        kept += _SIDE + rest
+    return kept, figures
+
+
+def _rate(part: dict[str, Any], unit: str, target: Unit) -> Rate:
+    terms = {name: Term(**term) for name, term in part["terms"].items()}
+    exact = per_unit(part["formula"], terms, unit, target) / MICRO
+    return exact.numerator, exact.denominator
+
+
+def _whole(sign: object) -> int:
+    if not isinstance(sign, int):
+        raise TypeError(f"the sign {sign!r} of a calculation is no whole number")
+    return sign
+
+
+def _follows(grams: int, amount_u: int, rate: Rate) -> bool:
+    """Whether grams are what `round_half_even` makes of an amount; without a division, which costs more."""
+    numerator, denominator = rate
+    doubled = 2 * (amount_u * numerator - grams * denominator)  # by how much it was rounded, in 2 × denominators
+    return -denominator < doubled < denominator or (abs(doubled) == denominator and grams % 2 == 0)
+
+
+def _taken_back(one: Booked, old: Booked | None) -> bool:
+    """Whether a reversal takes back just what an entry booked."""
+    return old is not None and (
+        (old.source, old.day, old.amount_u, old.emission_g, old.energy_gce, old.digest)
+        == (one.source, one.day, -one.amount_u, -one.emission_g, -one.energy_gce, one.digest)
+    )
+
+
+def _micro(text: bytes) -> int:
     """Decimal text in millionths; ValueError if that is no whole number of them."""
-    whole, _, rest = text.partition(".")
-    if len(rest) > 6 or (not rest.isdigit() and rest):
+    if text.isdigit():
+        return int(text) * MICRO
+    whole, _, rest = text.partition(b".")
+    digits = whole.removeprefix(b"-") + rest
+    if len(rest) > 6 or not digits.isdigit():
         raise ValueError(f"{text!r} is not in millionths")
-    amount_u = abs(int(whole)) * MICRO + int(rest.ljust(6, "0"))
-    return -amount_u if whole.startswith("-") else amount_u
+    return int(whole + rest.ljust(6, b"0"))

@@ -70,6 +70,11 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def open_migrated(url: str) -> Engine:
+    """Connect to a database that `open_database` has brought up to date: for a worker beside the process that did."""
+    return _engine(_address(url))
+
+
 @contextmanager
 def writing(bind: Bind) -> Iterator[Connection]:
     """A transaction that writes; joins the caller's if given a connection."""

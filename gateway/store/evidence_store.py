@@ -44,7 +44,7 @@ class EvidenceStore:
     """Evidence in and out. Safe to share between threads and processes."""
 
     def __init__(self, bind: Bind, folder: Path) -> None:
-        self._bind = bind
+        self.bind = bind
         self._folder = folder
 
     def put(
@@ -66,7 +66,7 @@ class EvidenceStore:
             "size_bytes": len(content),
             "received_at_ms": now_ms,
         }
-        with writing(self._bind) as connection:
+        with writing(self.bind) as connection:
             connection.execute(insert(connection, table).values(row).on_conflict_do_nothing())
         return self.all(enterprise, [digest])[digest]
 
@@ -83,12 +83,23 @@ class EvidenceStore:
             raise StoreRefused(f"the evidence {digest} was changed on disk: bring it back from a backup")
         return file, content
 
+    def fault(self, enterprise: str, digest: str) -> str:
+        """What is wrong with a file that should be kept, or nothing. It is read in pieces, whatever its size."""
+        if digest not in self.all(enterprise, [digest]):
+            return f"{enterprise} never sent"
+        try:
+            with self._path(digest).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            return f"is not on this machine's disk: {error.strerror}; bring it back from a backup"
+        return "" if found == digest else "was changed on disk: bring it back from a backup"
+
     def all(self, enterprise: str, digests: Iterable[str] | None = None) -> dict[str, EvidenceFile]:
         """The files of an enterprise by hash; only these of them, if some are named."""
         query = select(table).where(table.c.enterprise == enterprise)
         if digests is not None:
             query = query.where(table.c.sha256.in_(sorted(set(digests))))
-        with reading(self._bind) as connection:
+        with reading(self.bind) as connection:
             return {
                 row.sha256: EvidenceFile(row.sha256, row.name, row.size_bytes, row.received_at_ms)
                 for row in connection.execute(query.order_by(table.c.received_at_ms, table.c.sha256))

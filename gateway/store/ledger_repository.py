@@ -201,19 +201,6 @@ class LedgerRepository:
                 return
             after = entries[-1].seq
 
-    def lines(self, enterprise: str, columns: Sequence[str], chunk: int = CHUNK) -> Iterator[tuple[Any, ...]]:
-        """Some columns of all entries from the first on, as they are stored; read in chunks like `chain`."""
-        after = 0
-        query = select(_table.seq, *(_table[name] for name in columns)).where(_table.enterprise == enterprise)
-        while True:
-            with reading(self._bind) as connection:
-                rows = connection.execute(query.where(_table.seq > after).order_by(_table.seq).limit(chunk)).all()
-            for row in rows:
-                yield tuple(row[1:])
-            if len(rows) < chunk:
-                return
-            after = rows[-1][0]
-
     def enterprises(self) -> list[str]:
         """Those that have a chain."""
         with reading(self._bind) as connection:

@@ -9,12 +9,9 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from gateway.carbon.quick_chain import LINE_COLUMNS, QuickChecks
 from gateway.settings import Settings
 from gateway.store.canonical_json import canonical
 from gateway.store.dirty_days_repository import DirtyDaysRepository
-from gateway.store.ledger_repository import LedgerRepository
-from gateway.store.schema import ledger_entries
 from tests.gateway.scheduler.plant import PLANT, SECOND, Plant, steady
 
 Plants = Callable[[], Plant]
@@ -135,22 +132,6 @@ def test_a_day_with_usage_and_no_entry_is_missed(plant: Plant, monkeypatch: pyte
         plant.roll_up("2026-10-08 02:00")
     broken = plant.house.operations.call("verify")["first_break"]
     assert (broken["period"], "no entry" in broken["what"]) == ("2026-10-06", True)
-
-
-@pytest.mark.parametrize("column", [name for name in LINE_COLUMNS if name != "reverses"])
-def test_the_quick_check_holds_a_true_chain_and_no_other(booked: Plant, column: str) -> None:
-    lines = list(LedgerRepository(booked.house.engine).lines(PLANT, LINE_COLUMNS))
-    held = QuickChecks().booked(lines)
-    assert held is not None and len(held) == booked.chain_length()
-    place = LINE_COLUMNS.index(column)
-    changed = list(lines[1])
-    changed[place] = f"{changed[place]}x" if isinstance(changed[place], str) else 1 - int(changed[place])
-    assert QuickChecks().booked([lines[0], tuple(changed), *lines[2:]]) is None
-    assert QuickChecks().booked(lines[1:]) is None
-
-
-def test_the_quick_check_covers_every_column_of_an_entry() -> None:
-    assert sorted(LINE_COLUMNS) == sorted(column.name for column in ledger_entries.columns)
 
 
 def test_one_changed_reading_in_the_store_is_named(open_plant: Plants, settings: Settings) -> None:

@@ -1,0 +1,199 @@
+"""Books are checked quickly, and never held for good where the slow way refuses them, whatever was changed in them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, text
+
+from gateway.carbon import ledger
+from gateway.carbon.ledger import FORMAT, Posting, verify_chain
+from gateway.carbon.model import Entry
+from gateway.carbon.quick_chain import Line, QuickChecks
+from gateway.scheduler.book_checks import BookChecks
+from gateway.scheduler.changed_rules import EVER
+from gateway.settings import Settings
+from gateway.store.evidence_store import EvidenceStore
+from gateway.store.ledger_repository import LedgerRepository
+from gateway.store.ledger_texts import LedgerTexts
+from gateway.store.schema import ledger_entries
+from tests.gateway.scheduler.plant import PLANT, SECOND, Plant, steady
+
+SCAN = b"%PDF-1.7 a bill"
+COLUMNS = [column.name for column in ledger_entries.columns]
+
+
+@pytest.fixture
+def booked(plant: Plant) -> Plant:
+    """Three booked days of two enterprises, one of them with a late reading and a record with its evidence."""
+    readings = steady("2026-10-05 00:00", 72, 0.0, 100.7)
+    plant.put("incomer", "energy_import", readings[:100] + readings[101:])
+    plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 72, 0.0, 10.0), SECOND)
+    record = {"id": "b1", "source": "billets", "from": "2026-10-05", "to": "2026-10-07", "amount": 9, "unit": "t"}
+    sent = {"bill.pdf": base64.b64encode(SCAN).decode()}
+    records = [{**record, "evidence": "bill.pdf"}]
+    plant.house.operations.call("records_import", enterprise=PLANT, records=records, evidence=sent)
+    plant.roll_up("2026-10-08 01:00")
+    plant.put("incomer", "energy_import", [readings[100]])
+    plant.roll_up("2026-10-08 02:00")
+    return plant
+
+
+@pytest.fixture
+def tampered(booked: Plant) -> Iterator[Connection]:
+    """A transaction in which the ledger can be changed; nothing of it stays."""
+    with booked.house.engine.connect() as connection:
+        names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        for name in names:
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        yield connection
+        connection.rollback()
+
+
+def row_of(connection: Connection, column: str, rowid: int) -> Any:
+    cell = f"SELECT typeof({column}), {column} FROM ledger_entries WHERE rowid = {rowid}"
+    return tuple(connection.execute(text(cell)).one())
+
+
+VALUES = st.one_of(
+    st.integers(-(2**40), 2**40),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(codec="utf-8"), max_size=30),
+    st.binary(max_size=10),
+    st.sampled_from(
+        ["", "0", '"', "\\", '","amount_u":1,"basis":"x', "null", "true", "{}", '{"amount":"1"}', "x\x00y"]
+    ),
+)
+# Near to what stands there: the same as other types, one more, a byte more or less.
+CHANGES = (
+    "CAST({0} AS BLOB)", "CAST({0} AS TEXT)", "CAST({0} AS REAL) + 0.5", "{0} + 1", "-{0}", "{0} || ' '", "' ' || {0}",
+    "{0} || char(0)", "{0} || char(0) || 'x'", "substr({0}, 2)", "upper({0})", "replace({0}, '0', '1')",
+    "replace({0}, '\"', '')",
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(column=st.sampled_from(COLUMNS), seq=st.integers(1, 6), change=st.one_of(st.sampled_from(CHANGES), VALUES))
+def test_any_changed_column_is_found_and_named_as_the_slow_way_does(
+    booked: Plant, tampered: Connection, column: str, seq: int, change: Any
+) -> None:
+    rowid = tampered.execute(
+        text(f"SELECT rowid FROM ledger_entries WHERE enterprise = '{PLANT}' AND seq = {seq}")
+    ).scalar_one()
+    assert seq < booked.chain_length(), "that the newest entry is taken off is missed by roots and statements"
+    before = row_of(tampered, column, rowid)
+    with tampered.begin_nested() as trial:
+        if change in CHANGES:
+            query = text(
+                f"UPDATE OR IGNORE ledger_entries SET {column} = {change.format(column)} WHERE rowid = {rowid}"
+            )
+            tampered.execute(query)
+        else:
+            query = text(f"UPDATE OR IGNORE ledger_entries SET {column} = :value WHERE rowid = {rowid}")
+            tampered.execute(query, {"value": change})
+        is_other = row_of(tampered, column, rowid) != before
+        found = checks_of(booked, tampered).report(PLANT, EVER) if is_other else None
+        slow = slowly(tampered) if is_other else ""
+        trial.rollback()
+    assume(found is not None)
+    assert found is not None and found.chain is not None, (column, seq, change)
+    if slow:
+        assert found.chain.entry == slow, found.chain
+
+
+def checks_of(plant: Plant, connection: Connection) -> BookChecks:
+    return BookChecks.of(connection, plant.house.signer, plant.house.evidence)
+
+
+def slowly(connection: Connection) -> str:
+    """The entry that `verify_chain` names, of a chain that can be read at all."""
+    try:
+        found = verify_chain(LedgerRepository(connection).chain(PLANT))
+    except (TypeError, ValueError, AttributeError, msgspec.MsgspecError):
+        return ""
+    return "" if found is None else found.entry
+
+
+def test_the_quick_way_takes_a_true_chain_whole(booked: Plant) -> None:
+    lines = list(LedgerTexts(booked.house.engine, FORMAT).lines(PLANT))
+    held = QuickChecks().booked(lines)
+    assert held is not None and len(held) == booked.chain_length() > 6
+    entries = list(LedgerRepository(booked.house.engine).chain(PLANT))
+    assert [one.hash for one in held] == [entry.hash for entry in entries]
+    assert [one.emission_g for one in held] == [entry.draft.emission_g for entry in entries]
+    assert any(entry.reverses for entry in entries)
+    assert QuickChecks().booked(lines[1:]) is None
+    assert QuickChecks().booked([lines[0], *lines[2:]]) is None
+    assert QuickChecks().booked([lines[1], lines[0], *lines[2:]]) is None
+
+
+def test_a_chain_made_anew_with_a_wrong_figure_is_refused(booked: Plant) -> None:
+    """The hashes fit: somebody computed them all again. The calculation does not give the figure."""
+    entries = list(LedgerRepository(booked.house.engine).chain(PLANT))
+    for name in ("emission_g", "energy_gce"):
+        forged = _forged(entries[0], name)
+        assert verify_chain(forged) is not None
+        assert QuickChecks().booked(_lines(forged)) is None
+    assert QuickChecks().booked(_lines(entries)) is not None
+
+
+def _forged(entry: Entry, name: str) -> list[Entry]:
+    figure: Any = {name: getattr(entry.draft, name) + 1}
+    return ledger.append(None, [Posting(replace(entry.draft, **figure), "automatic")], entry.booked_at_ms)
+
+
+def _lines(entries: list[Entry]) -> Iterator[Line]:
+    for entry in entries:
+        before, rest = ledger.text_of(entry).encode().split(b',"calculation":', 1)
+        calculation, after = rest.rsplit(b',"category":', 1)
+        yield before + b"}", calculation, b'{"category":' + after, entry.hash
+
+
+def test_several_processes_say_what_one_says(booked: Plant) -> None:
+    alone = booked.house.operations.call("verify", workers=1)
+    assert alone["ok"] and alone["checked"]["evidence_files"] == 1
+    assert booked.house.operations.call("verify", workers=2) == alone
+
+
+def test_several_processes_name_the_first_break(booked: Plant) -> None:
+    with booked.house.engine.begin() as connection:
+        names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        for name in names:
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        connection.execute(text("UPDATE ledger_entries SET emission_g = emission_g + 1 WHERE seq = 3"))
+    alone = booked.house.operations.call("verify", workers=1)
+    assert alone["first_break"]["entry"] == f"{PLANT}-3"
+    assert booked.house.operations.call("verify", workers=2) == alone
+
+
+def evidence_of(settings: Settings) -> Path:
+    (file,) = (path for path in (settings.data_path / "evidence").rglob("*") if path.is_file())
+    return file
+
+
+def test_evidence_that_is_gone_is_named(booked: Plant, settings: Settings) -> None:
+    evidence_of(settings).unlink()
+    broken = booked.house.operations.call("verify")["first_break"]
+    assert (broken["enterprise"], broken["period"]) == (PLANT, "2026-10-05")
+    assert "record b1 rests on evidence" in broken["what"] and "is not on this machine's disk" in broken["what"]
+
+
+def test_evidence_that_was_changed_is_named(booked: Plant, settings: Settings) -> None:
+    evidence_of(settings).write_bytes(SCAN.replace(b"bill", b"bell"))
+    assert "was changed on disk" in booked.house.operations.call("verify", period="2026-10-06")["first_break"]["what"]
+    assert booked.house.operations.call("verify", period="2026-10-08")["ok"], "another day does not rest on it"
+
+
+def test_evidence_is_the_enterprise_own(booked: Plant, settings: Settings) -> None:
+    store = EvidenceStore(booked.house.engine, settings.data_path / "evidence")
+    digest = evidence_of(settings).name
+    assert store.fault(PLANT, digest) == ""
+    assert "never sent" in store.fault(SECOND, digest)

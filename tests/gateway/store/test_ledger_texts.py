@@ -1,0 +1,70 @@
+"""Entries as the database writes them down are byte for byte what their hashes cover, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from sqlalchemy import Engine, text
+
+from collectors.errors import StoreRefused
+from gateway.carbon import ledger
+from gateway.carbon.ledger import FORMAT, Posting, append, reversal_of
+from gateway.carbon.model import Draft, Entry
+from gateway.store.ledger_repository import LedgerRepository
+from gateway.store.ledger_texts import LedgerTexts
+
+PLANT = "91350500M00000000Y"
+ODD = (
+    "plain", "", " ", 'a "quoted" word', "back\\slash", '\\"', "×÷·碳脉", "\U0001f331",
+    "".join(map(chr, range(1, 0x20))),
+    "\x7f\x80\x9f", "\u2028\u2029", "tab\tline\nend\r", "{}[],:", "</script>", "%s %d", "null", "1", "\\u00e9",
+)  # fmt: skip
+
+
+def draft(odd: str, number: int) -> Draft:
+    return Draft(
+        enterprise=PLANT, source=odd, day=date(2026, 10, 1 + number % 28), activity=odd, scope=number % 3 + 1,
+        stage=odd[:16], category=number, amount_u=(-1) ** number * 2**62, unit=odd[:16], factor=odd, edition=odd,
+        basis=odd[:24], gwp=odd[:8], emission_g=-number, energy_gce=2**61 + number, provisional=number % 2 == 0,
+        coverage_ppm=1_000_000, estimated_ppm=0, digest="ab" * 32, calculation={"note": odd, "none": None, "x": 0.1},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def entries(engine: Engine) -> list[Entry]:
+    drafts = [draft(odd, number) for number, odd in enumerate(ODD)]
+    postings = [Posting(own, "automatic") for own in drafts] + [Posting(reversal_of(drafts[2]), "late-data", 3)]
+    booked = append(None, postings, 1_790_000_000_000)
+    LedgerRepository(engine).append(booked)
+    return booked
+
+
+@pytest.mark.parametrize("chunk", [1, 7, len(ODD) + 1, 2_000])
+def test_texts_are_the_canonical_ones(engine: Engine, entries: list[Entry], chunk: int) -> None:
+    lines = list(LedgerTexts(engine, FORMAT).lines(PLANT, chunk))
+    joined = [b"".join((before[:-1], b',"calculation":', own, b",", after[1:])) for before, own, after, _ in lines]
+    assert joined == [ledger.text_of(entry).encode() for entry in entries]
+    assert [own_hash for *_, own_hash in lines] == [entry.hash for entry in entries]
+
+
+def test_other_chains_are_left_out(engine: Engine, entries: list[Entry]) -> None:
+    other = replace(entries[0].draft, enterprise="91350500M00000001W")
+    LedgerRepository(engine).append(append(None, [Posting(other, "automatic")], 1))
+    assert len(list(LedgerTexts(engine, FORMAT).lines(PLANT))) == len(entries)
+    assert list(LedgerTexts(engine, FORMAT).lines("91350500M00000002T")) == []
+
+
+def test_bytes_in_place_of_text_are_refused(engine: Engine, entries: list[Entry]) -> None:
+    """SQLite stores any type in any column; bytes that look like the text are still not what was booked."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL keeps to its types")
+    with engine.begin() as connection:
+        triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        for name in triggers:
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        connection.execute(text("UPDATE ledger_entries SET unit = CAST(unit AS BLOB) WHERE seq = 2"))
+    with pytest.raises(StoreRefused, match="no text or number"):
+        list(LedgerTexts(engine, FORMAT).lines(PLANT))
+    assert len(entries) > 2
