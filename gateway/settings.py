@@ -94,6 +94,11 @@ class Settings:
     enterprise_bytes_per_s: float = _setting(
         0.0, "TANMAI_ENTERPRISE_BYTES_PER_S", "bytes a second of all senders of an enterprise; 0 = no limit"
     )
+    enterprise_points: int = _setting(
+        0,
+        "TANMAI_ENTERPRISE_POINTS",
+        "points that an enterprise may have, unless its quota says another number; 0 = no limit",
+    )
     set_aside_days: int = _setting(
         365, "TANMAI_SET_ASIDE_DAYS", "days after which what could not be stored is dropped; 0 = by room only"
     )
@@ -214,6 +219,8 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
             wrong.append((field.metadata["variable"], "must not be negative; 0 = no limit"))
     if not 0 <= settings.adjustment_approval_kg < float("inf"):
         wrong.append(("TANMAI_ADJUSTMENT_APPROVAL_KG", "must be a number that is not negative; 0 = every one"))
+    if settings.enterprise_points < 0:
+        wrong.append(("TANMAI_ENTERPRISE_POINTS", "must not be negative; 0 = no limit"))
     if settings.set_aside_days < 0:
         wrong.append(("TANMAI_SET_ASIDE_DAYS", "must not be negative; 0 = no limit"))
     if settings.archive_after_days < 0:

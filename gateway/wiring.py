@@ -47,12 +47,11 @@ from gateway.ingest.http_intake import http_intake
 from gateway.ingest.intake import Intake
 from gateway.ingest.mqtt_listener import MqttListener
 from gateway.ingest.portion import Portion
-from gateway.ingest.quotas import Quota, Quotas
 from gateway.ingest.stats import IngestStats
 from gateway.knowledge_files import load_knowledge
 from gateway.operations import OPERATIONS
 from gateway.parts import HealthCheck, Operation, Parts
-from gateway.quota_findings import tell_over_quota
+from gateway.quota_findings import quotas_of
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.model import Registry
 from gateway.registry.repository import RegistryRepository
@@ -320,6 +319,7 @@ def _house(
             steam_problem=factors.steam.conditions_problem,
             limits=_limit_units(policies),
             goods=frozenset(goods.goods),
+            points_limit=settings.enterprise_points,
         ),
         factors=factors,
         access=Access(TokenRepository(engine), password_hash),
@@ -335,11 +335,7 @@ def _house(
             repository.snapshot,
             BatchesRepository(engine),
             AgentStatusRepository(engine),
-            quotas=Quotas(
-                Quota(settings.enterprise_readings_per_s, settings.enterprise_bytes_per_s),
-                Quota(settings.quota_readings_per_s, settings.quota_bytes_per_s),
-                tell_over_quota(engine, lambda enterprise: enterprise in repository.snapshot().enterprises),
-            ),
+            quotas=quotas_of(settings, engine, repository.snapshot),
         ),
         ingest_stats=IngestStats(metrics),
         metrics=metrics,

@@ -99,8 +99,8 @@ def _take(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: i
         Arrival(claimed_enterprise, claimed_agent, line, credential=credential)
         for line in _sealed(_lines(_decoded_body()))
     ]
-    _refuse_over_quota(intake, stats, sender, now_ms)
     try:
+        _refuse_over_quota(intake, stats, sender, now_ms)
         with stats.commit_seconds.time():
             receipts = accept_batches(arrivals, intake, now_ms)
     except StoreUnavailable as error:
@@ -117,13 +117,15 @@ def _take(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: i
 
 
 def _refuse_over_quota(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: int) -> None:
+    intake.quotas.follow(intake.registry())
     if not intake.quotas.are_set:
         return
-    wait_s = intake.quotas.wait_s(*sender, clock.monotonic_s())
-    if wait_s > 0:
-        stats.held_off.labels("http").inc()
-        intake.quotas.exceeded(*sender, now_ms)
-        raise _Problem(429, "over-quota", "more than the quota of this sender or its enterprise", math.ceil(wait_s))
+    held = intake.quotas.held(*sender, clock.monotonic_s())
+    if held is not None:
+        stats.held_off.labels("http", held.quota).inc()
+        intake.quotas.exceeded(*sender, held, now_ms)
+        detail = f"over the quota {held.quota}, {held.limit_per_s:g} a second: send it again later"
+        raise _Problem(429, "over-quota", detail, math.ceil(held.wait_s))
 
 
 def _sender() -> tuple[str, str]:

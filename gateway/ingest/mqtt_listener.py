@@ -2,8 +2,8 @@
 
 paho keeps the connection; readings and receipts go past it, on the `Lane` that it takes for its socket.
 
-One thread reads from the broker, commits and answers (docs/decisions/0004-ingest-threads.md has the figures): it reads
-until nothing more lies ready or a group is full, commits the group, acknowledges, and publishes the receipts.
+One thread reads from the broker and answers; another one commits what was read, a group at a time, while the next one
+gathers (docs/decisions/0021-commit-beside-reading.md has the figures).
 
 What stays true:
 - A message is acknowledged after its commit; then, and only then, its receipt is published. A message that is not
@@ -11,15 +11,16 @@ What stays true:
 - The callback only notes the message: it never raises and never waits. While a store is away at most
   `pending.MAX_MESSAGES` are held, then nothing more is read; the broker and the agents keep the rest.
 - A connection that is lost is made anew, at once and then after pauses doubling to LONGEST_RECONNECT_S.
-- A watchdog looks at the thread every WATCH_S: if it is dead, or has not come round for `stall_s`, another takes its
+- A group is answered on the connection that it came by, or not at all: packet ids belong to a connection.
+- A watchdog looks at both threads every WATCH_S: if one is dead, or has not come round for `stall_s`, others take their
   place. The broker then drops the old connection, since the client id is the same.
 - `stop` commits and acknowledges what was read, within its time limit.
 - As a member of a group (`portion`) we count as connected once a shared message of our own came back: a broker that
   knows no shared subscriptions takes them without a word and never delivers anything.
 
 Limits: MQTT 3.1.1, QoS 1. `Lane` bounds the receipts on their way; beyond, a receipt is dropped and counted (the agent
-sends the batch again and is told `duplicate`). Set the broker's `max_inflight_messages` to 1000 or more: it is the size
-of the largest group.
+sends the batch again and is told `duplicate`). Set the broker's `max_inflight_messages` to 4000 or more: it bounds the
+group that is being committed and the one that gathers, together.
 """
 
 from __future__ import annotations
@@ -38,14 +39,16 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from collectors import clock
+from collectors.errors import StoreUnavailable
 from collectors.tls import advice_on, client_context
 from collectors.wire import encode_receipt, stamped
 from gateway.broker.address import BrokerAddress
+from gateway.ingest.committer import Committer
 from gateway.ingest.intake import Arrival, Intake
 from gateway.ingest.mqtt_lane import Lane
 from gateway.ingest.mqtt_packets import Published
 from gateway.ingest.mqtt_topics import FORMS, Routes
-from gateway.ingest.pending import Committed, Message, Pending
+from gateway.ingest.pending import Committed, Group, Message, Pending, Stored
 from gateway.ingest.portion import WHOLE, Portion
 from gateway.ingest.stats import IngestStats
 
@@ -150,7 +153,7 @@ class _Client(mqtt.Client):
 
 
 class _Link(threading.Thread):
-    """The network thread: connects, reads, commits, answers, and again."""
+    """The network thread: connects, reads, has it committed, answers, and again."""
 
     def __init__(
         self,
@@ -169,6 +172,8 @@ class _Link(threading.Thread):
         self._probe = f"tanmai/v1/-/{client_id}/probe".encode()
         self._now_ms = now_ms
         self._pending = Pending(intake, stats)
+        self._committer: Committer[Group, Stored] = Committer(self._pending.store)
+        self._under_way: tuple[_Client, Group] | None = None  # what is being committed, and the connection it came by
         self._ending = threading.Event()
         self._abandoned = threading.Event()
         self._beat_s = clock.monotonic_s()
@@ -184,7 +189,8 @@ class _Link(threading.Thread):
         return self.is_alive()
 
     def healthy(self, stall_s: float) -> bool:
-        return self.is_alive() and clock.monotonic_s() - self._beat_s < stall_s
+        silent_s = max(clock.monotonic_s() - self._beat_s, self._committer.held_s())
+        return self.is_alive() and self._committer.alive and silent_s < stall_s
 
     def abandon(self) -> None:
         """Another took our place: if we ever wake up, end without a word."""
@@ -199,6 +205,13 @@ class _Link(threading.Thread):
             log.warning("ingest.stop_timed_out", next="what was not acknowledged comes again after the next start")
 
     def run(self) -> None:
+        self._committer.start()
+        try:
+            self._connect_again_and_again()
+        finally:
+            self._committer.end()
+
+    def _connect_again_and_again(self) -> None:
         while not self._ending.is_set():
             try:
                 self._serve()
@@ -230,25 +243,53 @@ class _Link(threading.Thread):
             client.disconnect()
 
     def _turn(self, client: _Client) -> bool:
-        """Read what lies ready, commit it, answer. False = the connection is lost."""
+        """Answer what was committed, read what lies ready, have it committed. False = the connection is lost."""
         now_s = self._beat_s = clock.monotonic_s()
-        wait_s = min(self._pending.wait_s(now_s), IDLE_S)
-        if self._pending.full and wait_s > 0:
-            self._ending.wait(wait_s)
-            return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
-        if not self._exchange(client, wait_s if self._pending else IDLE_S):
+        self._finish(client)
+        waits_for_try = self._pending and not self._committer.busy
+        if not self._exchange(client, min(self._pending.wait_s(now_s), IDLE_S) if waits_for_try else IDLE_S):
             return False
         self._stats.took("mqtt", self._taken)
         self._taken = 0
         if self._pending and self._pending.wait_s(clock.monotonic_s()) == 0:
-            self._answer(client, self._pending.commit(self._now_ms(), clock.monotonic_s()))
+            self._begin(client)
         return True
 
+    def _begin(self, client: _Client) -> None:
+        """Have everything committed that was read, unless something is under way."""
+        if self._committer.busy:
+            return
+        try:
+            group = self._pending.take(self._now_ms(), clock.monotonic_s())
+        except StoreUnavailable as error:
+            self._pending.put_off(error, clock.monotonic_s())
+            return
+        self._under_way = client, group
+        self._committer.begin(group)
+
+    def _finish(self, client: _Client) -> None:
+        """If the group under way has an outcome: answer it, or keep it for another try."""
+        outcome = self._committer.outcome() if self._under_way is not None else None
+        if outcome is None or self._under_way is None:
+            return
+        came_by, group = self._under_way
+        self._under_way = None
+        if isinstance(outcome, Stored):
+            committed = self._pending.finish(group, outcome, clock.monotonic_s())
+            if came_by is client:
+                self._answer(client, committed)
+        elif not isinstance(outcome, StoreUnavailable):
+            raise outcome
+        elif came_by is client:
+            self._pending.put_back(group, outcome, clock.monotonic_s())
+        else:
+            self._pending.put_off(outcome, clock.monotonic_s())
+
     def _exchange(self, client: _Client, wait_s: float) -> bool:
-        """Wait for the broker, read until nothing more comes or a group is full. False = the connection is lost."""
+        """Wait for broker and committer, read until nothing more comes or a group is full. False = connection lost."""
         lane = client.lane
-        may_read = lane.unsent < MAX_UNSENT_BYTES
-        _wait(lane, 0 if may_read and lane.pending() else wait_s, may_read)
+        may_read = lane.unsent < MAX_UNSENT_BYTES and not self._pending.full
+        _wait(lane, 0 if may_read and lane.pending() else wait_s, may_read, self._committer.fileno())
         while may_read and not self._pending.full and lane.read():
             pass
         lane.acknowledge(self._passed_over)
@@ -274,12 +315,19 @@ class _Link(threading.Thread):
 
     def _drain(self, client: _Client) -> None:
         """Commit what was read, and let the answers out."""
+        self._await_outcome(client)
         if self._pending:
-            self._answer(client, self._pending.commit(self._now_ms(), clock.monotonic_s()))
+            self._begin(client)
+            self._await_outcome(client)
         deadline = clock.monotonic_s() + 1
         while client.lane.unsent and not client.lane.for_paho and clock.monotonic_s() < deadline:
             _wait(client.lane, 0.1, may_read=False)
             client.lane.flush()
+
+    def _await_outcome(self, client: _Client) -> None:
+        while self._committer.busy and not self._abandoned.is_set():
+            _wait(client.lane, IDLE_S, False, self._committer.fileno())
+            self._finish(client)
 
     def _make_client(self) -> _Client:
         address = self._address
@@ -342,8 +390,10 @@ class _Link(threading.Thread):
         self._taken += 1
 
 
-def _wait(lane: Lane, wait_s: float, may_read: bool) -> None:
-    """Until something comes, or goes out if something waits for that."""
+def _wait(lane: Lane, wait_s: float, may_read: bool, *also: int) -> None:
+    """Until something comes, also by one of these files, or goes out if something waits for that."""
     poll = select.poll()
     poll.register(lane, (select.POLLIN if may_read else 0) | (select.POLLOUT if lane.unsent else 0))
+    for number in also:
+        poll.register(number, select.POLLIN)
     poll.poll(wait_s * 1000)

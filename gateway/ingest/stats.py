@@ -43,8 +43,8 @@ class IngestStats:
         )
         self.held_off = Counter(
             "tanmai_ingest_over_quota",
-            "Messages held off because of a quota, by the way they came.",
-            ["via"],
+            "Messages held off, by the way they came and the quota that they were over.",
+            ["via", "quota"],
             registry=registry,
         )
         self.connections = Counter(

@@ -31,6 +31,7 @@ from gateway.registry.model import DERIVED, Point
 from gateway.registry.place import Place
 from gateway.registry.points import points_of
 from gateway.registry.product_checks import limits_fit_products, products_can_share
+from gateway.registry.quota_checks import quota_problems
 
 # Ids become parts of MQTT topics and of names such as device.point: no "/", "+", "#", "." or space, no leading "-".
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
@@ -244,6 +245,11 @@ def replacements_are_exact(enterprise: Place, world: World) -> Problems:
                 yield from _counter(place.at(key, point), point, own or {})
 
 
+def quota_can_be_kept(enterprise: Place, world: World) -> Problems:
+    points = sum(len(own) for own in _measured(enterprise, world).values() if own is not None)
+    yield from quota_problems(enterprise, points, world.knowledge.points_limit)
+
+
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 Check = Callable[[Place, World], Problems]
@@ -277,6 +283,7 @@ ENTERPRISE_CHECKS: tuple[Check, ...] = (
     evidence_covers_days,
     units_are_short,
     replacements_are_exact,
+    quota_can_be_kept,
 )
 
 

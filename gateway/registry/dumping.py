@@ -29,6 +29,7 @@ from gateway.registry.model import (
     Park,
     Point,
     Product,
+    Quota,
     Registry,
     Replacement,
     Source,
@@ -97,8 +98,24 @@ def _enterprise(enterprise: Enterprise, knowledge: Knowledge) -> dict[str, Any]:
         derived=[written_derived(derived) for derived in enterprise.derived],
         balances=[written_balance(balance) for balance in enterprise.balances],
         allocation=None if enterprise.allocation == "mass" else enterprise.allocation,
+        quota=_quota(enterprise.quota),
         reconcile_within=None if enterprise.reconcile_within == "0.02" else Decimal(enterprise.reconcile_within),
     )
+
+
+def _quota(quota: Quota) -> dict[str, Any] | None:
+    """0 is a quota too: that there is none."""
+    rates = {name: getattr(quota, name) for name in ("readings_per_s", "bytes_per_s", "points")}
+    senders = {
+        name: {"readings_per_s": own.readings_per_s, "bytes_per_s": own.bytes_per_s}
+        for name, own in quota.senders.items()
+    }
+    stated = {name: value for name, value in rates.items() if value is not None}
+    if senders:
+        stated["senders"] = {
+            name: {key: value for key, value in own.items() if value is not None} for name, own in senders.items()
+        }
+    return stated or None
 
 
 def _product(product: Product) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from gateway.registry.model import COMPLIANCE_GROUPS, GAP_MAX_S, GROUPS, Group, Name
+from gateway.registry.model import COMPLIANCE_GROUPS, GAP_MAX_S, GROUPS, Group, Name, Quota
 
 Stage = Literal["raw_material", "production", "distribution", "use", "end_of_life"]  # model.STAGES; a test compares
 
@@ -214,5 +214,6 @@ class EnterpriseShape:
     derived: tuple[DerivedShape, ...] = ()
     balances: tuple[BalanceShape, ...] = ()
     allocation: Literal["mass", "value", "shares"] = "mass"
+    quota: Quota = field(default_factory=Quota)
     reconcile_within: Decimal = Decimal("0.02")
     retired: bool = False

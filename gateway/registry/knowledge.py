@@ -50,3 +50,4 @@ class Knowledge:
     steam_problem: Callable[[str, str, str | None], str | None] = lambda *_: None
     limits: Mapping[str, str] = field(default_factory=dict)  # id of a limit level -> its unit, such as kgce/t
     goods: Collection[str] = ()  # rows of config/cbam
+    points_limit: int = 0  # points that an enterprise may have whose quota says nothing; 0 = no limit

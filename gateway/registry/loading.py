@@ -159,6 +159,7 @@ def _enterprise(shape: EnterpriseShape, knowledge: Knowledge) -> Enterprise:
         derived=derived_of(shape.derived, names_of(point for device in devices for point in device.points)),
         balances=tuple(balance_of(balance) for balance in shape.balances),
         allocation=shape.allocation,
+        quota=shape.quota,
         reconcile_within=f"{shape.reconcile_within.normalize():f}",
     )
 

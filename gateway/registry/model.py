@@ -201,6 +201,24 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """How much may be sent, on average over a minute. None = what the settings say; 0 = no limit."""
+
+    readings_per_s: float | None = None
+    bytes_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What an enterprise may send and measure; None = what the settings say, 0 = no limit."""
+
+    readings_per_s: float | None = None  # of all its senders together
+    bytes_per_s: float | None = None
+    points: int | None = None  # that instruments show
+    senders: dict[str, Rates] = field(default_factory=dict)  # agent, or device that sends telemetry -> its own
+
+
+@dataclass(frozen=True, slots=True)
 class Enterprise:
     id: str  # Unified Social Credit Code, GB 32100-2015
     name: Name
@@ -218,6 +236,7 @@ class Enterprise:
     derived: tuple[Derived, ...] = ()
     balances: tuple[Balance, ...] = ()
     allocation: str = "mass"  # how products share the account: mass, value or shares
+    quota: Quota = field(default_factory=Quota)
     reconcile_within: str = "0.02"  # share by which a bill or hand reading may differ from what was metered
 
     def source(self, source_id: str) -> Source | None:

@@ -181,6 +181,66 @@ def test_store_away_means_no_receipt_until_it_is_back(
         assert edge.receipt("batch-1").status == "stored"
 
 
+@pytest.fixture
+def held_append(house: Any, monkeypatch: Any) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """(a commit has begun, let it go): the first commit waits in the store."""
+    begun, go = threading.Event(), threading.Event()
+    append = house.series.append
+
+    def hold(readings: Any) -> None:
+        begun.set()
+        assert go.wait(30)
+        append(readings)
+
+    monkeypatch.setattr(house.series, "append", hold)
+    yield begun, go
+    go.set()
+
+
+def test_while_one_group_is_committed_the_next_is_read_and_nothing_is_receipted(
+    house: Any, mosquitto: Any, listen: Any, payload_of: Any, metrics: CollectorRegistry, held_append: Any
+) -> None:
+    begun, go = held_append
+    listen()
+    with an_edge(mosquitto.url) as edge:
+        edge.send(payload_of(batch="first"))
+        assert begun.wait(10)
+        for number in range(20):
+            edge.send(payload_of(batch=f"b{number}", rows=[[T0 + number, 1.0, 2.0]]))
+
+        def taken() -> bool:
+            return metrics.get_sample_value("tanmai_ingest_messages_total", {"via": "mqtt"}) == 21
+
+        until(taken, "all messages read beside the commit")
+        assert edge.receipts == []
+        go.set()
+        assert edge.receipt("b19").status == "stored"
+        assert edge.receipt("first").status == "stored"
+    assert len(house.series.appended) == 2  # what gathered meanwhile is one group
+    assert len(house.series.rows) == 40
+
+
+def test_a_group_whose_connection_was_lost_is_answered_when_it_comes_again(
+    house: Any, mosquitto: Any, listen: Any, payload_of: Any, metrics: CollectorRegistry, held_append: Any
+) -> None:
+    begun, go = held_append
+    listen()
+    with an_edge(mosquitto.url) as edge:
+        edge.send(payload_of())
+        assert begun.wait(10)
+        mosquitto.stop()  # it keeps the message, which is not acknowledged
+        mosquitto.start()
+
+        def connected_again() -> bool:
+            return metrics.get_sample_value("tanmai_ingest_mqtt_connections_total") == 2
+
+        until(connected_again, "a second connection while the commit goes on")
+        assert edge.receipts == []
+        go.set()
+        assert edge.receipt("batch-1").status == "duplicate"
+    assert house.series.rows == {(1, T0): 1.0, (2, T0): 2.0}
+
+
 def test_messages_sent_while_the_gateway_is_stopped_are_taken_later(
     house: Any, mosquitto: Any, listen: Any, payload_of: Any
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import get_args
 
 import pytest
 
-from collectors.errors import Problem
+from collectors.errors import ConfigurationError, Problem
 from collectors.strict_yaml import parse
 from gateway.registry import file_shape
 from gateway.registry.checks import ENTERPRISE_CHECKS, PARK_CHECKS, Check, World
 from gateway.registry.dumping import dump_registry
 from gateway.registry.file_shape import Stage
 from gateway.registry.knowledge import Knowledge
-from gateway.registry.loading import RegistryFile
+from gateway.registry.loading import RegistryFile, read_registry
 from gateway.registry.model import STAGES, AgentKey, DatedValue, Feed, Method, Name, Park, Registry
 from gateway.registry.place import Place
 
@@ -245,6 +245,11 @@ FAULTS = [
     ("{device: gas-1, at", "{device: gas-9, at", "enterprises[0].replacements[0].device", "unknown device"),
     ("at: 2026-10-03T08:00:00+08:00", "at: 2026-10-03T08:00:00", "enterprises[0].replacements[0].at", "with zone"),
     ("final: {volume", "final: {flow", "enterprises[0].replacements[0]", "the same points"),
+    ("readings_per_s: 500", "readings_per_s: -1", "enterprises[0].quota.readings_per_s", "0 = no limit"),
+    ("points: 40", "points: 3", "enterprises[0].quota.points", "the devices have 8 points and this allows 3"),
+    ("gas-1: {bytes", "gas-2: {bytes", "enterprises[0].quota.senders.gas-2", "neither an agent nor a device"),
+    ("bytes_per_s: 0}", "bytes_per_s: -5}", "enterprises[0].quota.senders.edge-1.bytes_per_s", "0 = no limit"),
+    ("bytes_per_s: 0}", "bytes_per_h: 5}", "enterprises[0].quota.senders.edge-1.bytes_per_h", "unknown key"),
     (
         "final: {volume: 88123.4}, initial: {volume: 0.2}",
         "final: {temperature: 1}, initial: {temperature: 0}",
@@ -252,6 +257,24 @@ FAULTS = [
         "no counter",
     ),
 ]
+
+
+@pytest.mark.parametrize(("limit", "says"), [(8, ""), (7, "TANMAI_ENTERPRISE_POINTS allows 7")])
+def test_without_a_quota_of_its_own_an_enterprise_has_the_points_that_the_settings_allow(
+    knowledge: Knowledge, good: str, limit: int, says: str
+) -> None:
+    def read_with(text: str) -> str:
+        try:
+            read_registry(text, "plant.yaml", replace(knowledge, points_limit=limit))
+        except ConfigurationError as error:
+            (problem,) = error.problems
+            assert problem.key == "enterprises[0].devices"
+            return problem.message
+        return ""
+
+    assert read_with(good) == ""  # it has one
+    message = read_with(good.replace(", points: 40", "", 1))
+    assert (says in message) if says else (message == "")
 
 
 @pytest.mark.parametrize(
