@@ -268,10 +268,12 @@ def explanation(out: Console, answer: Mapping[str, Any]) -> None:
         for point in answer["inputs"]:
             _grow_point(behind, point)
     for record in answer["records"]:
-        activity.add(
+        branch = activity.add(
             f"record {escape(record['id'])}: {record['amount']:,} {record['unit']} from {record['start']} to "
             f"{record['end']} {escape(record['note'])}"
         )
+        if record["evidence"]:
+            branch.add(f"evidence {record['evidence']}")
     for one in answer["adjustments"]:
         branch = activity.add(
             f"adjustment {one['number']}: {one['emission_kg']:+,.3f} kgCO2e, {one['energy_kgce']:+,.3f} kgce by "

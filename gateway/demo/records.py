@@ -1,15 +1,19 @@
 """What the park's business systems report: production output, output value and purchases, for periods that have ended.
 
+A plan may send a paper along: a short text that says it is invented, kept as evidence like any file.
+
 What stays true: a record's id follows from its subject and first day, so sending it again changes nothing; a period is
 reported once it has ended in local time, never before.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from gateway.demo.client import GatewayClient
 from gateway.demo.plant import DAY_MS, Plant, local, midnight_ms, monday_ms
@@ -27,6 +31,7 @@ class Due:
     plan: RecordPlan
     document: dict[str, Any]
     end_ms: int
+    paper: bytes = b""  # its evidence; empty = it has none
 
 
 def due_records(plant: Plant, from_ms: Callable[[RecordPlan], int], now_ms: int) -> list[Due]:
@@ -51,7 +56,10 @@ def _of_plan(plant: Plant, plan: RecordPlan, from_ms: int, now_ms: int) -> Itera
             "unit": plan.unit,
             "note": f"demo: {plan.how}",
         }
-        yield Due(plan, document, end_ms)
+        paper = _paper(plan, document)
+        if paper:
+            document["evidence"] = hashlib.sha256(paper).hexdigest()
+        yield Due(plan, document, end_ms, paper)
         start_ms = end_ms
 
 
@@ -63,7 +71,27 @@ def send_records(client: GatewayClient, token: str, due: list[Due], confirmed: C
     for enterprise, own in by_enterprise.items():
         for first in range(0, len(own), RECORDS_PER_REQUEST):
             part = own[first : first + RECORDS_PER_REQUEST]
+            for one in part:
+                _send_paper(client, token, one)
             body = json.dumps([one.document for one in part], ensure_ascii=False).encode()
             client.post(f"/api/v1/enterprises/{enterprise}/activity-records", token, body)
             for one in part:
                 confirmed(one)
+
+
+def _paper(plan: RecordPlan, document: dict[str, Any]) -> bytes:
+    """The same record always has the same paper."""
+    if plan.paper is None:
+        return b""
+    return (
+        f"示范{plan.paper.zh}(虚构) / demo {plan.paper.en} (invented)\n"
+        f"{plan.enterprise} {document['id']}\n"
+        f"{document['from']} – {document['to']}: {document['amount']} {document['unit']}\n"
+    ).encode()
+
+
+def _send_paper(client: GatewayClient, token: str, due: Due) -> None:
+    if due.paper and due.plan.paper is not None:
+        name = quote(f"{due.plan.paper.en} {due.document['id']}.txt")
+        path = f"/api/v1/enterprises/{due.plan.enterprise}/evidence/{due.document['evidence']}?name={name}"
+        client.post(path, token, due.paper, "text/plain")

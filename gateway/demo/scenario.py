@@ -55,6 +55,14 @@ class SitePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PaperPlan:
+    """What kind of paper is behind each record of a plan, such as a delivery note."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordPlan:
     """Activity records of one subject: exactly one of source, product and economic."""
 
@@ -69,6 +77,7 @@ class RecordPlan:
     amounts: tuple[float, ...] = ()  # per weekday from Monday on, or one per week
     series: str | None = None  # or factor × what passed
     factor: float = 1.0
+    paper: PaperPlan | None = None  # sent as the evidence of each record; None = none is
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from collectors.clock import monotonic_s, now_ms
@@ -116,12 +117,22 @@ def days_of(month: date) -> Iterator[date]:
 
 
 def steel_month_by_hand(config: Path, anchor: date, month: date) -> int:
-    """Grams: the recorded figures of each local day × 10 × 0.5306 kgCO2/kWh, rounded per day as the ledger does."""
+    """Grams: (recorded figures of each local day × 10 − what the tenant's meter shows) × 0.5306 kgCO2/kWh, per day.
+
+    That meter shows a 32-bit float: 8120 kWh, and 7.5 % of the recorded figures of 14 days later.
+    """
     lines = (config / "demo" / "series" / "steel-energy.csv").read_text(encoding="utf-8").splitlines()
-    days = [[Decimal(cell) for cell in line.split(",")] for line in lines if not line.startswith("#")]
+    days = [sum(map(Decimal, line.split(",")), Decimal(0)) for line in lines if not line.startswith("#")]
+
+    def tenant_kwh(until: date) -> Decimal:
+        passed = sum(days[place % len(days)] for place in range(14, 14 + (until - anchor).days))
+        shown = float(np.float32(8120 + 0.075 * float(passed)))
+        return Decimal(shown).quantize(Decimal("0.000001"))
+
     grams = 0
     for day in days_of(month):
-        energy_kwh = sum(days[(day - anchor).days % len(days)], Decimal(0)) * 10
+        tenant = tenant_kwh(day + timedelta(days=1)) - tenant_kwh(day)
+        energy_kwh = days[(day - anchor).days % len(days)] * 10 - tenant
         grams += int((energy_kwh * Decimal("0.5306") * 1000).quantize(Decimal(1), ROUND_HALF_EVEN))
     return grams
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from typing import Any
@@ -12,12 +13,13 @@ from gateway.demo.records import Due, due_records, send_records
 
 
 class Recorder(GatewayClient):
-    def __init__(self, posted: list[tuple[str, list[dict[str, Any]]]]) -> None:
+    def __init__(self, posted: list[tuple[str, Any]]) -> None:
         super().__init__("http://gateway.invalid", threading.Event())
         object.__setattr__(self, "posted", posted)
 
     def post(self, path: str, token: str, body: bytes, content_type: str = "application/json") -> dict[str, Any]:
-        self.posted.append((path, json.loads(body)))  # type: ignore[attr-defined]
+        sent = json.loads(body) if content_type == "application/json" else body
+        self.posted.append((path, sent))  # type: ignore[attr-defined]
         return {}
 
 
@@ -59,11 +61,27 @@ def test_ids_are_unique_within_an_enterprise(plant: Plant, noon_ms: int) -> None
 
 
 def test_records_go_to_their_enterprise_and_are_confirmed(plant: Plant, noon_ms: int) -> None:
-    posted: list[tuple[str, list[dict[str, Any]]]] = []
+    posted: list[tuple[str, Any]] = []
     confirmed: list[Due] = []
     due = due_records(plant, lambda _: noon_ms - 60 * DAY_MS, noon_ms)
     send_records(Recorder(posted), "token", due, confirmed.append)
-    assert len(confirmed) == len(due) == sum(len(body) for _, body in posted)
-    assert {path for path, _ in posted} == {
+    records = [(path, body) for path, body in posted if isinstance(body, list)]
+    assert len(confirmed) == len(due) == sum(len(body) for _, body in records)
+    assert {path for path, _ in records} == {
         f"/api/v1/enterprises/{plan.enterprise}/activity-records" for plan in plant.scenario.records
     }
+
+
+def test_a_paper_goes_ahead_of_the_record_that_names_it_and_says_that_it_is_invented(
+    plant: Plant, noon_ms: int
+) -> None:
+    posted: list[tuple[str, Any]] = []
+    due = [one for one in due_records(plant, lambda _: noon_ms - 30 * DAY_MS, noon_ms) if one.paper]
+    assert len(due) == 3
+    send_records(Recorder(posted), "token", due, lambda _: None)
+    papers, records = posted[:-1], posted[-1][1]
+    assert [record["evidence"] for record in records] == [hashlib.sha256(paper).hexdigest() for _, paper in papers]
+    for (path, paper), record in zip(papers, records, strict=True):
+        assert f"/evidence/{record['evidence']}?name=delivery%20note" in path
+        assert "invented" in paper.decode()
+        assert str(record["amount"]) in paper.decode()
