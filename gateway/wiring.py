@@ -58,7 +58,6 @@ from gateway.registry.repository import RegistryRepository
 from gateway.scheduler.activities import ActivitySource
 from gateway.scheduler.changed_rules import ChangedRules
 from gateway.scheduler.checks_stage import ChecksStage
-from gateway.scheduler.closing import Closing
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.entries_stage import EntriesStage
@@ -359,8 +358,6 @@ def _pipeline(
 ) -> Pipeline:
     usage = UsageStage(engine, timeseries, derived)
     activities = ActivitySource(RecordsRepository(engine), SeriesSource(timeseries, timeseries.usage))
-    statements = StatementsStage(engine, policies, signer, settings.settle_s)
-    sums = SumsStage(engine, policies, signer)
     return Pipeline(
         engine=engine,
         timeseries=timeseries,
@@ -369,9 +366,8 @@ def _pipeline(
         usage=usage,
         checks=ChecksStage(engine, timeseries),
         entries=EntriesStage(engine, activities, factors),
-        statements=statements,
-        sums=sums,
-        closing=Closing(engine, statements, sums, settings.settle_s),
+        statements=StatementsStage(engine, policies, signer, settings.settle_s),
+        sums=SumsStage(engine, policies, signer),
         settle_s=settings.settle_s,
     )
 

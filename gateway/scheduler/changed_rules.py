@@ -3,16 +3,17 @@
 Fingerprints of what was last computed with are kept in the database. On a difference the usage of the points concerned
 is recomputed and the days concerned are marked, and only then is the new fingerprint kept: a crash repeats the work.
 A newly published factor edition thus restates what it is for by itself. While neither the registry nor what is
-published changes, a run costs one fingerprint.
+published changes, a run costs one fingerprint. An enterprise whose rules cannot be compared holds up nobody else.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
+import structlog
 from sqlalchemy import Engine
 
 from collectors.clock import HOUR_MS, from_ms
@@ -22,7 +23,7 @@ from gateway.carbon.factors import FactorBook
 from gateway.carbon.steam import SteamTable
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import points_behind
-from gateway.scheduler.usage_stage import CLAIM_HOURS, UsageStage, rules_of
+from gateway.scheduler.usage_stage import CLAIM_HOURS, PASSING, UsageStage, rules_of
 from gateway.scheduler.windows import Window
 from gateway.store.canonical_json import sha256_of
 from gateway.store.database import writing
@@ -49,6 +50,22 @@ Prints = dict[str, str]  # point or source -> fingerprint
 Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around all its readings; a point without any is missing
 
 
+Kept = Mapping[str, Mapping[str, str]]  # POINTS or SOURCES -> enterprise -> its fingerprints as they are kept
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RulesDone:
+    """What a run did."""
+
+    points_changed: int = 0
+    sources_changed: int = 0
+
+    def __add__(self, other: RulesDone) -> RulesDone:
+        return RulesDone(self.points_changed + other.points_changed, self.sources_changed + other.sources_changed)
+
+
 @dataclass(frozen=True, slots=True)
 class _Changed:
     """What of an enterprise differs from what was last computed with."""
@@ -70,21 +87,55 @@ class ChangedRules:
     done_with: set[tuple[int, str]] = field(default_factory=set)
     published: dict[date, str] = field(default_factory=dict)  # the fingerprint of today: files do not change meanwhile
 
-    def run(self, registry: Registry, now_ms: int) -> dict[str, int]:
-        """Compare all fingerprints with those kept; mark and recompute what differs."""
+    def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> RulesDone:
+        """Compare all fingerprints with those kept; mark and recompute what differs.
+
+        An enterprise with which that does not work is put into `failed` with the reason, and compared again next time.
+        """
         published = self._published(now_ms)
         if (registry.version, published) in self.done_with:
-            return {"points_changed": 0, "sources_changed": 0}
-        points = self._changed(POINTS, registry, _point_prints(registry, self.usage.derived.steam))
-        sources = self._changed(SOURCES, registry, _source_prints(registry, published))
-        self._recompute(registry, points, now_ms)
-        self._mark(registry, sources)
+            return RulesDone()
+        kept = self._kept()
+        try:
+            done = self._compared(registry, registry, published, kept, now_ms)
+        except PASSING:
+            raise
+        except Exception as error:
+            log.warning("rules_one_by_one", enterprises=len(registry.enterprises), why=repr(error))
+            done, bad = self._one_by_one(registry, published, kept, now_ms)
+            failed |= bad
+            if bad:
+                return done
         self.done_with.clear()
         self.done_with.add((registry.version, published))
-        return {
-            "points_changed": sum(len(one.names) for one in points),
-            "sources_changed": sum(len(one.names) for one in sources),
-        }
+        return done
+
+    def _one_by_one(
+        self, registry: Registry, published: str, kept: Kept, now_ms: int
+    ) -> tuple[RulesDone, dict[str, str]]:
+        """One enterprise after another, so that one holds nobody else up; and who does, with the reason."""
+        done, bad = RulesDone(), dict[str, str]()
+        for name, enterprise in sorted(registry.enterprises.items()):
+            only = replace(registry, enterprises={name: enterprise})
+            try:
+                done += self._compared(registry, only, published, kept, now_ms)
+            except PASSING:
+                raise
+            except Exception as error:
+                log.exception("rules_failed", enterprise=name, next="its days stay due; the others are compared")
+                bad[name] = repr(error)
+        return done, bad
+
+    def _compared(self, registry: Registry, part: Registry, published: str, kept: Kept, now_ms: int) -> RulesDone:
+        """Work off what differs of the enterprises that are in a part of the registry."""
+        points = _changed(part, _point_prints(part, self.usage.derived.steam), kept[POINTS])
+        sources = _changed(part, _source_prints(part, published), kept[SOURCES])
+        self._recompute(registry, points, now_ms)
+        self._mark(registry, sources)
+        return RulesDone(sum(len(one.names) for one in points), sum(len(one.names) for one in sources))
+
+    def _kept(self) -> Kept:
+        return {prefix: KeptRepository(self.engine).under(prefix) for prefix in (POINTS, SOURCES)}
 
     def _published(self, now_ms: int) -> str:
         """Fingerprint of every value that is published by now, a new edition from its day on, and of tables."""
@@ -95,16 +146,6 @@ class ChangedRules:
             steam, grids = self.factors.steam.print_of("steam_heat_of"), sorted(self.factors.grid_of.items())
             self.published[today] = sha256_of(f"{known!r} {steam} {grids}")
         return self.published[today]
-
-    def _changed(self, prefix: str, registry: Registry, fresh: Mapping[str, Prints]) -> list[_Changed]:
-        kept = KeptRepository(self.engine).under(prefix)
-        changed = []
-        for name, own in fresh.items():
-            stood: Prints = json.loads(kept[name]) if name in kept else {}
-            names = {key for key in own.keys() | stood.keys() if own.get(key) != stood.get(key)}
-            if names:
-                changed.append(_Changed(registry.enterprises[name], frozenset(names), own))
-        return changed
 
     def _recompute(self, registry: Registry, changed: Sequence[_Changed], now_ms: int) -> None:
         """The usage of points whose rule is another one; the readings of a point without a rule stay as they are."""
@@ -169,6 +210,16 @@ class ChangedRules:
         starts = dict(zip(first.point_id.tolist(), (first.at_ms // HOUR_MS * HOUR_MS).tolist(), strict=True))
         ends = dict(zip(last.point_id.tolist(), (last.at_ms // HOUR_MS * HOUR_MS + HOUR_MS).tolist(), strict=True))
         return {point_id: (start_ms, ends[point_id]) for point_id, start_ms in starts.items() if point_id in ends}
+
+
+def _changed(registry: Registry, fresh: Mapping[str, Prints], kept: Mapping[str, str]) -> list[_Changed]:
+    changed = []
+    for name, own in fresh.items():
+        stood: Prints = json.loads(kept[name]) if name in kept else {}
+        names = {key for key in own.keys() | stood.keys() if own.get(key) != stood.get(key)}
+        if names:
+            changed.append(_Changed(registry.enterprises[name], frozenset(names), own))
+    return changed
 
 
 def _point_prints(registry: Registry, steam: SteamTable) -> dict[str, Prints]:

@@ -56,7 +56,6 @@ class Pipeline:
     checks: ChecksStage
     statements: StatementsStage
     sums: SumsStage
-    closing: Closing
     settle_s: float
     lock: threading.Lock = field(default_factory=threading.Lock)  # threads take turns; `alone` is for processes
 
@@ -64,15 +63,15 @@ class Pipeline:
         """Do everything that is due; gives what each stage did."""
         with self.lock, alone(self.engine):
             registry = self.registry()
-            rules = self.changed_rules.run(registry, now_ms)
             failed: dict[str, str] = {}
+            rules = self.changed_rules.run(registry, now_ms, failed)
             usage = self.usage.run(registry, now_ms, failed)
             self._mark_ended_days(registry, now_ms)
             entries, statements = self._book(registry, now_ms, failed)
             sums = self.sums.run(registry, now_ms, failed)
             _raise_failed(failed)
             return {
-                "rules": rules,
+                "rules": asdict(rules),
                 "usage": asdict(usage),
                 "entries": asdict(entries),
                 "statements": asdict(statements),
@@ -161,7 +160,7 @@ class Pipeline:
     def close_months(self, now_ms: int, close_day: int) -> int:
         """Close the months that are due by the clock, and the quarters and years with them; gives how many months."""
         with self.lock, alone(self.engine):
-            closed = self.closing.by_the_clock(self.registry(), now_ms, close_day)
+            closed = self._closing.by_the_clock(self.registry(), now_ms, close_day)
         _raise_failed(closed.failed)
         return sum(parse_period(period).kind == "month" for _, period, _ in closed.done)
 
@@ -173,7 +172,7 @@ class Pipeline:
         Gives (enterprise, period, version) of what was closed and (enterprise, period, why not) of what was not.
         """
         with self.lock, alone(self.engine):
-            closed = self.closing.by_order(self.registry(), parse_period(period), only, now_ms)
+            closed = self._closing.by_order(self.registry(), parse_period(period), only, now_ms)
         _raise_failed(closed.failed)
         return closed.done, closed.refused
 
@@ -189,6 +188,10 @@ class Pipeline:
             self.sums.run(registry, now_ms, failed)
         _raise_failed(failed)
         return version
+
+    @property
+    def _closing(self) -> Closing:
+        return Closing(self.engine, self.statements, self.sums, self.settle_s)
 
     def _first_open_day(self, registry: Registry, enterprise: str, now_ms: int) -> date:
         return first_open_day(now_ms, self.settle_s, registry.park_of(enterprise).timezone)

@@ -6,7 +6,8 @@ What stays true:
   of one job become one.
 - Of several schedulers on one database only the holder of the lease works. It is renewed in a thread of its own, so a
   job may take as long as it takes and a killed leader is still replaced within LEASE_TTL_MS. The lease's fencing number
-  grows with each change of holder.
+  grows with each change of holder, and each transaction of a job checks it: a leader that slept past its lease wakes up
+  to have its writes refused, and the next run is the new leader's.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from collectors.clock import from_ms, monotonic_s, now_ms
 from collectors.errors import StoreUnavailable, TanmaiError
 from gateway.scheduler.jobs import JOBS, Job, JobContext
+from gateway.store.database import guarded
 from gateway.store.job_runs_repository import JobRunsRepository
-from gateway.store.lease_repository import LeaseRepository
+from gateway.store.lease_repository import LeaseRepository, guard_of
 
 LEASE = "scheduler"
 LEASE_TTL_MS = 60_000  # a leader that was killed is replaced after this, by its own restart as well as by another
@@ -95,9 +97,11 @@ class Runner:
         """One run of one job, if this process holds the lease. Never raises: the next run is the retry."""
         started_s = monotonic_s()
         try:
-            if self.leases.acquire(LEASE, self.holder, now_ms(), LEASE_TTL_MS) is None:
+            fence = self.leases.acquire(LEASE, self.holder, now_ms(), LEASE_TTL_MS)
+            if fence is None:
                 return
-            result = job.run(self.context, now_ms())
+            with guarded(guard_of(LEASE, fence)):
+                result = job.run(self.context, now_ms())
         except StoreUnavailable as error:
             log.warning("job_postponed", job=job.name, why=str(error))
             self.stats.failures.labels(job.name).inc()

@@ -36,12 +36,13 @@ from gateway.store.columns import one_after_another, sorted_readings, take_readi
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
 from gateway.store.findings_repository import FindingsRepository, Judged
+from gateway.store.lease_repository import LeaseLost
 from gateway.store.timeseries import DirtyHours, ReadingColumns, TimeSeriesStore, UsageColumns
 
 log = structlog.get_logger(__name__)
 
 # Says nothing against an enterprise: the whole run is tried again.
-PASSING = (StoreUnavailable, MemoryError)
+PASSING = (StoreUnavailable, MemoryError, LeaseLost)
 
 CLAIM_HOURS = 200_000  # dirty (point, hour) notes worked off at once
 NEIGHBOURS_GROWTH = 8  # so many times more are asked for where the nearest neighbours are not usable

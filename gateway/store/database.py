@@ -7,6 +7,7 @@ What stays true:
 - `reading` sees one instant of the database for the whole block and never waits for a writer.
 - Both also take a connection in place of an engine and then join the caller's transaction; so several repositories
   can write together or not at all.
+- Within `guarded` such a transaction asks a guard first, which may refuse it: a job whose lease is lost writes nothing.
 - Errors of the driver leave here as `StoreUnavailable` (retry later) or `StoreRefused` (this will never be taken).
 
 Limits: SQLite writers wait BUSY_TIMEOUT_MS for each other; PostgreSQL connections are at most POOL_SIZE + POOL_OVERFLOW
@@ -16,8 +17,9 @@ per process, and a thread waits POOL_TIMEOUT_S for one.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,8 @@ _MIGRATION_LOCK = 0x74616E6D6169
 _WORK_LOCK = _MIGRATION_LOCK + 1
 _DEFERRED = {"tanmai_deferred": True}
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+_GUARD: ContextVar[Callable[[Connection], None] | None] = ContextVar("tanmai_guard_of_writers", default=None)
 
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",  # first: switching to WAL may have to wait itself
@@ -82,7 +86,20 @@ def writing(bind: Bind) -> Iterator[Connection]:
         yield bind
         return
     with _translated(bind), bind.begin() as connection:
+        guard = _GUARD.get()
+        if guard is not None:
+            guard(connection)
         yield connection
+
+
+@contextmanager
+def guarded(guard: Callable[[Connection], None]) -> Iterator[None]:
+    """Let every transaction that this thread begins with `writing` first pass a guard, which raises to refuse it."""
+    before = _GUARD.set(guard)
+    try:
+        yield
+    finally:
+        _GUARD.reset(before)
 
 
 @contextmanager

@@ -6,7 +6,9 @@ holder that was paused and woke up late is recognised: `require` in the transact
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from collections.abc import Callable
+
+from sqlalchemy import Connection, select, update
 
 from collectors.errors import StoreRefused
 from gateway.store.database import Bind, insert, writing
@@ -54,8 +56,16 @@ class LeaseRepository:
             connection.execute(own.values(expires_at_ms=0))
 
     def require(self, name: str, fence: int) -> None:
-        """Raise LeaseLost unless this fence is the newest; in a caller's transaction it stays so until that ends."""
+        """Raise LeaseLost unless this fence is the newest; in a caller's transaction it stays so until that ends.
+
+        Transactions of one holder do not wait for each other; who wants to take the lease over waits for them.
+        """
         with writing(self._bind) as connection:
-            query = select(table.c.fence).where(table.c.name == name).with_for_update()
+            query = select(table.c.fence).where(table.c.name == name).with_for_update(read=True)
             if connection.execute(query).scalar_one_or_none() != fence:
                 raise LeaseLost(f"the lease {name} has another holder by now; its work is done there")
+
+
+def guard_of(name: str, fence: int) -> Callable[[Connection], None]:
+    """For `database.guarded`: refuses the writes of a holder that another one has followed."""
+    return lambda connection: LeaseRepository(connection).require(name, fence)

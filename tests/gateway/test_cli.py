@@ -24,6 +24,7 @@ from gateway.wiring import build
 
 PLANT = "91350505M00000019R"
 NOBODY = "91350583M00000035E"
+DRAFT = shipped_config_dir() / "rating_policies" / "four-colour-demo.yaml"
 REGISTRY = f"""
 parks:
 - {{id: park, name: {{zh: 园区, en: Park}}, region: fujian, timezone: Asia/Shanghai}}
@@ -246,7 +247,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "verify of no period": (["verify", "--period", "soon"], "is no period"),
     "rollup until no time": (["rollup", "--until", "soon"], "write one with its zone"),
     "rollup until a time without zone": (["rollup", "--until", "2026-11-01T00:10:00"], "write one with its zone"),
-    "closing a year": (["close", "2026"], "only months are closed"),
+    "closing a day": (["close", "2026-10-05"], "months, quarters and years are closed"),
     "closing a month to come": (["close", "2099-12"], "has not ended yet"),
     "closing for nobody": (["close", "2026-10", "--enterprise", NOBODY], "is not registered"),
     "rebuild without days": (["rebuild"], "Missing option '--from'"),
@@ -273,6 +274,14 @@ REFUSED: dict[str, tuple[list[str], str]] = {
         ["records", "import", __file__, "--enterprise", PLANT],
         "must end in one of .json, .csv, .xlsx",
     ),
+    "unknown edition": (["factors", "diff", "ipcc-ar5", "ipcc-ar7"], "did you mean ipcc-ar6?"),
+    "edition beside itself": (["factors", "diff", "ipcc-ar5", "ipcc-ar5"], "is compared with itself"),
+    "editions of different things": (["factors", "diff", "ipcc-ar5", "mee-nbs-grid-2023"], "no value in common"),
+    "draft that is no text": (["policies", "try", sys.executable, PLANT, "2026-10"], "is no text in UTF-8"),
+    "draft for a month without account": (["policies", "try", str(DRAFT), PLANT, "2020-01"], "no account of 2020-01"),
+    "draft for nobody": (["policies", "try", str(DRAFT), "moon", "2026-10"], "`tanmai registry show` lists both"),
+    "footprint for nobody": (["footprint", NOBODY, "plate", "2026-10"], "`tanmai registry show` lists"),
+    "footprint of no product": (["footprint", PLANT, "moon", "2026-10"], "it has plate"),
     "profile that is not there": (["profiles", "show", "nope"], "`tanmai profiles list` shows"),
 }
 

@@ -14,7 +14,7 @@ from gateway.control import OperationFailed
 from gateway.scheduler.changed_rules import EVER
 from gateway.store.database import writing
 from gateway.store.ledger_repository import LedgerRepository
-from tests.gateway.scheduler.plant import PLANT, Plant, at, steady
+from tests.gateway.scheduler.plant import ON_BOTH_ENGINES, PLANT, Plant, at, steady
 
 DAY = "2026-09-02"
 LINE = ("grid/adjustment", DAY)
@@ -89,6 +89,7 @@ def test_the_entry_says_who_why_and_on_what_evidence_and_its_hash_covers_it(book
     assert explained["computed"] == "-12345 gCO2e" and explained["energy_computed"] == "1500 gce"
 
 
+@ON_BOTH_ENGINES
 def test_several_on_one_day_are_one_entry_with_their_exact_sum_and_withdrawing_one_leaves_the_others(
     booked: Plant,
 ) -> None:
@@ -118,6 +119,7 @@ def test_rolling_up_again_posts_nothing(booked: Plant) -> None:
     assert booked.chain_length() == length
 
 
+@ON_BOTH_ENGINES
 def test_a_closed_month_gets_its_next_version(booked: Plant) -> None:
     with_threshold(booked, 1_000.0)
     booked.roll_up("2026-10-05 08:00")
@@ -147,6 +149,7 @@ def test_verify_sees_one_that_was_not_booked_and_one_that_nobody_asked_for(booke
     assert not verified(booked)["ok"]
 
 
+@ON_BOTH_ENGINES
 def test_what_was_asked_and_decided_is_never_changed(booked: Plant) -> None:
     asked(booked)
     call(booked, "adjustment_withdraw", number=1)

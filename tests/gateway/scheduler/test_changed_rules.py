@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.scheduler.changed_rules import _windows
+from gateway.registry.model import Enterprise
+from gateway.scheduler.changed_rules import RulesDone, _windows
+from gateway.scheduler.pipeline import AccountsFailed
 from gateway.scheduler.usage_stage import CLAIM_HOURS
-from tests.gateway.scheduler.plant import Plant, at, steady
+from tests.gateway.scheduler.plant import PLANT, SECOND, Plant, at, steady
 
 HOUR = 3_600_000
 
@@ -36,8 +38,8 @@ def counted(plant: Plant, monkeypatch: pytest.MonkeyPatch, *names: str) -> Count
 def test_all_points_of_a_new_registry_are_asked_for_together(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 0.0, 10.0))
     calls = counted(plant, monkeypatch, "before", "after")
-    done = plant.house.pipeline.changed_rules.run(plant.house.registry(), at("2026-10-06 01:00"))
-    assert done == {"points_changed": 3, "sources_changed": 4}
+    done = plant.house.pipeline.changed_rules.run(plant.house.registry(), at("2026-10-06 01:00"), {})
+    assert done == RulesDone(points_changed=3, sources_changed=4)
     # Extents of points and of sources, and what one window costs; point by point it would be seven and more.
     assert max(calls["before"], calls["after"]) <= 5
 
@@ -49,6 +51,27 @@ def test_a_run_without_a_change_asks_the_store_nothing(plant: Plant, monkeypatch
     done = plant.roll_up("2026-10-06 01:01")
     assert done["rules"] == {"points_changed": 0, "sources_changed": 0}
     assert calls == {}
+
+
+def test_one_whose_rules_cannot_be_fingerprinted_holds_up_nobody_else(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(enterprise: Enterprise) -> list[object]:
+        if enterprise.id == SECOND:
+            raise RuntimeError("no fingerprint")
+        return []
+
+    for name in (PLANT, SECOND):
+        plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 0.0, 10.0), name)
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.scheduler.changed_rules.items_of", broken)
+        with pytest.raises(AccountsFailed, match=f"{SECOND}.*no fingerprint"):
+            plant.roll_up("2026-10-06 01:00")
+        assert plant.standing() and not plant.standing(SECOND)
+        with pytest.raises(AccountsFailed):
+            plant.roll_up("2026-10-06 01:01")
+    plant.roll_up("2026-10-06 01:02")
+    assert plant.standing(SECOND)
 
 
 def test_windows_hold_every_extent_and_no_more_than_a_chunk_of_hours() -> None:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from collectors.clock import now_ms
 from collectors.errors import StoreUnavailable
+from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
 from gateway.scheduler.jobs import JOBS, Job, JobContext
 from gateway.scheduler.runner import LEASE, LEASE_TTL_MS, JobStats, Runner
 from gateway.store.batches_repository import BatchesRepository
@@ -19,7 +20,7 @@ from gateway.store.ingest_rows import BatchRow, SetAsideRow
 from gateway.store.job_runs_repository import JobRunsRepository
 from gateway.store.lease_repository import LeaseRepository
 from gateway.webhooks.delivery import Deliveries
-from tests.gateway.scheduler.plant import PLANT, Plant
+from tests.gateway.scheduler.plant import ON_BOTH_ENGINES, PLANT, Plant, at, steady
 
 RunnerOf = Callable[[str], Runner]
 
@@ -90,6 +91,35 @@ def test_a_dead_leader_is_replaced_when_its_lease_has_run_out(plant: Plant, runn
     assert done == [1]
     fence = leases.acquire(LEASE, "alive", now_ms(), LEASE_TTL_MS)
     assert first is not None and fence is not None and fence > first
+
+
+@ON_BOTH_ENGINES
+def test_a_leader_that_slept_past_its_lease_books_nothing_and_the_next_one_does(
+    plant: Plant, runner_of: RunnerOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one falls asleep between two steps of its roll-up, and wakes up when the second one leads."""
+    plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 0.0, 10.0, every_min=60))
+    now = {"ms": at("2026-10-06 01:00")}
+    monkeypatch.setattr("gateway.scheduler.runner.now_ms", lambda: now["ms"])
+    first, second = runner_of("first"), runner_of("second")
+    (roll_up,) = (job for job in JOBS if job.name == "rollup")
+    took_over: list[int] = []
+
+    def sleep(stage: EntriesStage, *_: object) -> EntriesDone:
+        now["ms"] += LEASE_TTL_MS + 1
+        second.run(Job("probe", lambda _: 1.0, lambda *_: took_over.append(1) or {}))
+        return awake(stage, *_)  # type: ignore[arg-type]
+
+    awake = EntriesStage.run
+    with monkeypatch.context() as patched:
+        patched.setattr(EntriesStage, "run", sleep)
+        first.run(roll_up)
+    assert took_over == [1] and plant.chain_length() == 0
+    assert "another holder" in results(plant)["rollup"]
+    first.run(roll_up)
+    assert plant.chain_length() == 0
+    second.run(roll_up)
+    assert plant.chain_length() > 0
 
 
 def test_a_job_that_outlasts_the_lease_keeps_it(
