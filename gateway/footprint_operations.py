@@ -77,10 +77,12 @@ def _live(
 def _asked(house: House, arguments: Mapping[str, Any]) -> tuple[Enterprise, Product, Period, Boundary]:
     enterprise = house.registry().enterprises.get(str(arguments.get("enterprise")))
     if enterprise is None:
-        raise OperationFailed(f"enterprise {arguments.get('enterprise')!r} is not registered")
+        raise OperationFailed(
+            f"enterprise {arguments.get('enterprise')!r} is not registered; `tanmai registry show` lists those that are"
+        )
     product = next((own for own in enterprise.products if own.id == arguments.get("product")), None)
     if product is None:
-        known = ", ".join(own.id for own in enterprise.products) or "none"
+        known = ", ".join(own.id for own in enterprise.products) or "none: register it under `products`"
         raise OperationFailed(f"{arguments.get('product')!r} is no product of {enterprise.id}; it has {known}")
     try:
         period = parse_period(str(arguments.get("period")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from collectors.errors import ConfigurationError, Problem
 from collectors.profile import MeterProfile, load_profiles
 from collectors.profile_check import check_profile
 from gateway import printing
-from gateway.carbon.edition_diff import difference, editions
+from gateway.carbon.edition_diff import difference, editions, have_something_in_common
 from gateway.carbon.factor_files import read_factor_file
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.methods import MethodFile, load_methods, read_method_file
@@ -264,9 +265,16 @@ profiles, factors, methods, policies = (commands_of(shelf) for shelf in SHELVES)
 def factors_diff(older: str, newer: str) -> None:
     """Show what differs between two editions, such as mee-nbs-grid-2022 and mee-nbs-grid-2023."""
     loaded = FactorBook.load(load_settings(os.environ).config_path).loaded
+    known = editions(loaded)
     for edition in (older, newer):
-        if edition not in editions(loaded):
-            raise click.UsageError(f"there is no edition {edition!r}; there are {', '.join(editions(loaded))}")
+        if edition not in known:
+            like = difflib.get_close_matches(edition, known, 1)
+            meant = f"did you mean {like[0]}? " if like else ""
+            raise click.UsageError(f"there is no edition {edition!r}; {meant}There are {', '.join(known)}")
+    if older == newer:
+        raise click.UsageError(f"{older} is compared with itself: name an older and a newer edition")
+    if not have_something_in_common(loaded, older, newer):
+        raise click.UsageError(f"{older} and {newer} have no value in common: they are editions of different things")
     found = difference(loaded, older, newer)
     rows = [
         (
@@ -294,7 +302,13 @@ def try_policy(file: Path, subject: str, period: str, as_json: bool) -> None:
     """
     from gateway.asking import ask
 
-    text = file.read_text(encoding="utf-8")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(
+            f"{file} is no text in UTF-8 (byte {error.start}): a policy is a YAML file like those that "
+            "`tanmai policies list` names; docs/adding-a-policy.md has one to begin with"
+        ) from error
     answer = ask("policy_try", text=text, file=str(file), subject=subject, period=period)
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))

@@ -36,6 +36,11 @@ def try_draft(house: House, arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise OperationFailed(str(error)) from error
     if period.kind != "month":
         raise OperationFailed(f"{period.text!r}: months are rated, such as 2026-10")
+    months = house.reader.months([own.id for own in members])
+    if period.text not in months:
+        raise OperationFailed(
+            f"park {members[0].park} has no account of {period.text} to rate; it has {', '.join(months) or 'none yet'}"
+        )
     stage = house.pipeline.statements
     trials = trials_of(house.engine, registry, stage.policies, draft, members, period.text, now_ms(), stage.settle_s)
     return {

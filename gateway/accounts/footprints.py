@@ -115,7 +115,8 @@ class FootprintSource:
         made_u = {subject: amount.amount_u for (kind, subject), amount in outputs.items() if kind == "product"}
         if made_u.get(product.id, 0) <= 0:
             raise NotAllocable(
-                f"no output of {product.id} was reported for {period.text}: send activity records of the product"
+                f"no output of {product.id} was reported for {period.text}: send activity records of the product; "
+                f"`tanmai records template --enterprise {enterprise.id} --period {period.text}` gives a file to fill in"
             )
         book = LedgerRepository(self.engine)
         entries = book.standing(enterprise.id, None, period.start, period.end)

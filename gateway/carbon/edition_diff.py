@@ -1,7 +1,8 @@
 """What differs between two editions of factors: the question of whoever reviews a new notice before it is adopted.
 
-Values are paired by what they stand for (kind, region, and the series with the edition's own name taken out), so that
-two fuel sets and two years of one series both compare. Sizes are compared in one unit, exactly.
+Values are paired by what they stand for (kind, region, and the series with the edition's or set's own name taken out),
+so that two fuel sets, two sets of GWPs and two years of one series all compare. Sizes are compared exactly, in one
+unit.
 """
 
 from __future__ import annotations
@@ -42,14 +43,25 @@ def difference(loaded: Iterable[LoadedFactor], older: str, newer: str) -> list[D
     return [one for one in found if one is not None]
 
 
+def have_something_in_common(loaded: Iterable[LoadedFactor], older: str, newer: str) -> bool:
+    """Whether any value of one edition stands for the same as one of the other."""
+    values = [_values(loaded, edition).keys() for edition in (older, newer)]
+    return bool(values[0] & values[1])
+
+
 def _values(loaded: Iterable[LoadedFactor], edition: str) -> dict[_Key, LoadedFactor]:
     """The newest value of each series and region; an edition of several years has several."""
     values: dict[_Key, LoadedFactor] = {}
     for one in sorted(loaded, key=lambda value: value.factor.valid_from):
         if one.factor.edition == edition:
-            series = one.factor.series.removeprefix(f"{edition}.")
-            values[one.kind, series, one.factor.region] = one
+            values[one.kind, _stem(one.factor.series, edition), one.factor.region] = one
     return values
+
+
+def _stem(series: str, edition: str) -> str:
+    """gbt32151-34-2024.coke.ncv -> coke.ncv, gwp.ar5.ch4 -> gwp.ch4."""
+    head, _, rest = series.removeprefix(f"{edition}.").partition(".")
+    return f"gwp.{rest.partition('.')[2]}" if head == "gwp" else f"{head}.{rest}".rstrip(".")
 
 
 def _compare(key: _Key, older: LoadedFactor | None, newer: LoadedFactor | None) -> Difference | None:
