@@ -17,7 +17,7 @@ import msgspec
 from gateway.accounts.documents import Bilingual, StatementDocument
 from gateway.accounts.output import Outputs
 from gateway.accounts.periods import Period
-from gateway.accounts.rating_documents import COLOURS, Colour, RatingDocument, Reasons
+from gateway.accounts.rating_documents import COLOURS, Colour, MetricDocument, NextColour, RatingDocument, Reasons
 from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.units import convert
 from gateway.registry.model import STAGES, Enterprise, Park
@@ -86,9 +86,11 @@ class RankingItem(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle_kg: float | None
     energy_kgce: float | None
     kg_per_10k_cny: float | None
-    ratio: float | None  # own figure ÷ benchmark of the metric that decided the colour
+    metric: str | None  # that decided the colour
+    ratio: float | None  # own figure ÷ benchmark of that metric
     coverage: float | None
     reasons: Reasons
+    to_next: NextColour | None  # what would reach the next better colour at the same output
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ def _row(accounts: ParkAccounts, enterprise: Enterprise) -> RankingItem:
     rating = accounts.ratings.get(enterprise.id)
     value = accounts.outputs.get(enterprise.id, {}).get(("economic", "output_value"))
     per_value = _ratio(statement.compliance_kg, value.value) if statement and value else None
+    decided = deciding_metric(rating) if rating else None
     return RankingItem(
         rank=0,
         enterprise=enterprise.id,
@@ -193,19 +196,22 @@ def _row(accounts: ParkAccounts, enterprise: Enterprise) -> RankingItem:
         lifecycle_kg=statement.lifecycle_kg if statement else None,
         energy_kgce=statement.energy_kgce if statement else None,
         kg_per_10k_cny=per_value,
-        ratio=deciding_ratio(rating) if rating else None,
+        metric=decided.metric if decided else None,
+        ratio=decided.ratio if decided else None,
         coverage=statement.coverage if statement else None,
         reasons=rating.reasons if rating else NOT_RATED,
+        to_next=rating.to_next if rating else None,
     )
 
 
 NOT_RATED = Reasons(zh=("本期尚无评级",), en=("Not rated yet for this period",))
 
 
-def deciding_ratio(rating: RatingDocument) -> float | None:
-    """The ratio of the metric that has the rating's colour; the worst one of several."""
-    ratios = [own.ratio for own in rating.metrics if own.ratio is not None and own.colour == rating.colour]
-    return max(ratios, default=None)
+def deciding_metric(rating: RatingDocument) -> MetricDocument | None:
+    """The worst metric of the rating's colour; where weights made a colour that no metric has, the worst of all."""
+    judged = [metric for metric in rating.metrics if metric.ratio is not None]
+    own = [metric for metric in judged if metric.colour == rating.colour] or judged
+    return max(own, key=lambda metric: metric.ratio or 0.0, default=None)
 
 
 def energy_mix_of(statements: list[StatementDocument]) -> list[MixItem]:

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 
+from gateway.accounts.rating_documents import NextColour
+
 DASH = "–"
 
 
@@ -57,6 +59,18 @@ def ago(age_s: float | None) -> str:
         return str(_("%(n)d 小时前", n=round(age_s / 3600)))
     return str(_("%(n)d 天前", n=round(age_s / 86_400)))
 
+
+def cut(to_next: NextColour) -> str:
+    """What must go for the next colour, in the units in which anything must: "65.30 tCO₂e · 49.64 tce"."""
+    amounts = (
+        (to_next.cut_kg, f"{tonnes(to_next.cut_kg)} tCO₂e"),
+        (to_next.cut_kgce, f"{tonnes(to_next.cut_kgce)} tce"),
+        (to_next.cut_kwh, f"{number(to_next.cut_kwh)} kWh"),
+    )
+    return " · ".join(text for amount, text in amounts if amount)
+
+
+COMPLETE = 0.995  # of the hours: below it the gap is worth a word on the board
 
 GAUGE_START, GAUGE_MIDDLE = 2, 50  # percent of the width: where the scale begins, and where the benchmark's tick is
 

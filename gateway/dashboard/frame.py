@@ -109,9 +109,15 @@ def _viewer(principal: Principal) -> str:
 
 
 TOOLS: dict[str, Any] = {
-    **{name: getattr(words, name) for name in ("word", "industry", "in_language", "activity", "letter", "first")},
+    **{
+        name: getattr(words, name)
+        for name in ("word", "industry", "in_language", "activity", "letter", "first", "source_of")
+    },
     **{name: value for name, value in vars(words).items() if name.isupper()},
-    **{name: getattr(figures, name) for name in ("number", "tonnes", "percent", "when", "ago", "gauge_place")},
+    **{
+        name: getattr(figures, name)
+        for name in ("number", "tonnes", "percent", "when", "ago", "gauge_place", "cut", "COMPLETE")
+    },
     "colour_order": words.COLOURS,
 }
 

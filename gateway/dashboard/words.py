@@ -126,23 +126,42 @@ ROLES: Mapping[str, LazyString] = {
     "device": _("设备"),
 }
 
-# Sections of GB/T 4754-2017 by the first two digits of its codes; the divisions that plants of a park are in.
+# Divisions of GB/T 4754-2017 by the letter and the first two digits of its codes: manufacturing and utilities.
 DIVISIONS: Mapping[str, LazyString] = {
     "C13": _("农副食品加工业"),
     "C14": _("食品制造业"),
+    "C15": _("酒、饮料和精制茶制造业"),
+    "C16": _("烟草制品业"),
     "C17": _("纺织业"),
+    "C18": _("纺织服装、服饰业"),
+    "C19": _("皮革、毛皮、羽毛及其制品和制鞋业"),
+    "C20": _("木材加工和木、竹、藤、棕、草制品业"),
+    "C21": _("家具制造业"),
     "C22": _("造纸和纸制品业"),
+    "C23": _("印刷和记录媒介复制业"),
+    "C24": _("文教、工美、体育和娱乐用品制造业"),
     "C25": _("石油、煤炭及其他燃料加工业"),
     "C26": _("化学原料和化学制品制造业"),
+    "C27": _("医药制造业"),
+    "C28": _("化学纤维制造业"),
     "C29": _("橡胶和塑料制品业"),
     "C30": _("非金属矿物制品业"),
     "C31": _("黑色金属冶炼和压延加工业"),
     "C32": _("有色金属冶炼和压延加工业"),
     "C33": _("金属制品业"),
     "C34": _("通用设备制造业"),
+    "C35": _("专用设备制造业"),
+    "C36": _("汽车制造业"),
+    "C37": _("铁路、船舶、航空航天和其他运输设备制造业"),
     "C38": _("电气机械和器材制造业"),
     "C39": _("计算机、通信和其他电子设备制造业"),
+    "C40": _("仪器仪表制造业"),
+    "C41": _("其他制造业"),
+    "C42": _("废弃资源综合利用业"),
+    "C43": _("金属制品、机械和设备修理业"),
     "D44": _("电力、热力生产和供应业"),
+    "D45": _("燃气生产和供应业"),
+    "D46": _("水的生产和供应业"),
 }
 
 
@@ -190,3 +209,11 @@ def first(reasons: Reasons) -> str:
     """The first reason in the language of the request."""
     own = reasons.en if is_english() else reasons.zh
     return own[0] if own else ""
+
+
+DEMO = "demo value"  # how a benchmark file says that a figure has no official source
+
+
+def source_of(benchmark: str) -> str:
+    """The source of a benchmark; what only the demonstration uses is said in the language of the request."""
+    return benchmark.replace(DEMO, str(_("演示值")), 1) if benchmark.startswith(DEMO) else benchmark

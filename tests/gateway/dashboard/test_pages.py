@@ -111,7 +111,7 @@ def test_every_page_fits_its_window_and_draws_its_charts(visit: Visit, seeded_pa
 
 def test_the_board_shows_five_enterprises_worst_first(visit: Visit, seeded_park: SeededPark) -> None:
     visit.sign_in(seeded_park.tokens["park"])
-    letters = visit.page.locator(".board .mark text").all_text_contents()
+    letters = visit.page.locator(".board .card > .mark text").all_text_contents()
     assert letters == ["红", "橙", "黄", "绿", "灰"]
 
 
