@@ -237,7 +237,7 @@ def test_bulk_pages_link_to_the_next(seeded_park: SeededPark) -> None:
 
 
 def test_a_format_that_is_not_made_answers_406(seeded_park: SeededPark) -> None:
-    response = seeded_park.get("/api/v1/accounts?period=2026-10", "admin", Accept="application/vnd.apache.parquet")
+    response = seeded_park.get("/api/v1/accounts?period=2026-10", "admin", Accept="application/vnd.ms-excel")
     assert response.status_code == 406
     problem_of(response)
 
