@@ -16,7 +16,7 @@ from datetime import date
 import structlog
 from sqlalchemy import Engine
 
-from collectors.clock import HOUR_MS, from_ms
+from collectors.clock import HOUR_MS
 from gateway.carbon.calendar import ONE_DAY, days_between, local_day
 from gateway.carbon.derived_plan import items_of
 from gateway.carbon.factors import FactorBook
@@ -50,6 +50,7 @@ Prints = dict[str, str]  # point or source -> fingerprint
 Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around all its readings; a point without any is missing
 
 
+Published = Mapping[str, str]  # zone -> fingerprint of what is published there by now
 Kept = Mapping[str, Mapping[str, str]]  # POINTS or SOURCES -> enterprise -> its fingerprints as they are kept
 
 log = structlog.get_logger(__name__)
@@ -84,15 +85,16 @@ class ChangedRules:
     usage: UsageStage
     factors: FactorBook
     # The registry version and publication that were last worked off: nothing differs from them until they do.
-    done_with: set[tuple[int, str]] = field(default_factory=set)
-    published: dict[date, str] = field(default_factory=dict)  # the fingerprint of today: files do not change meanwhile
+    done_with: list[tuple[int, Published]] = field(default_factory=list)
+    # The fingerprints of the days that it is now somewhere: files do not change meanwhile.
+    by_day: dict[date, str] = field(default_factory=dict)
 
     def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> RulesDone:
         """Compare all fingerprints with those kept; mark and recompute what differs.
 
         An enterprise with which that does not work is put into `failed` with the reason, and compared again next time.
         """
-        published = self._published(now_ms)
+        published = self._published(registry, now_ms)
         if (registry.version, published) in self.done_with:
             return RulesDone()
         kept = self._kept()
@@ -106,12 +108,11 @@ class ChangedRules:
             failed |= bad
             if bad:
                 return done
-        self.done_with.clear()
-        self.done_with.add((registry.version, published))
+        self.done_with[:] = [(registry.version, published)]
         return done
 
     def _one_by_one(
-        self, registry: Registry, published: str, kept: Kept, now_ms: int
+        self, registry: Registry, published: Published, kept: Kept, now_ms: int
     ) -> tuple[RulesDone, dict[str, str]]:
         """One enterprise after another, so that one holds nobody else up; and who does, with the reason."""
         done, bad = RulesDone(), dict[str, str]()
@@ -126,7 +127,7 @@ class ChangedRules:
                 bad[name] = repr(error)
         return done, bad
 
-    def _compared(self, registry: Registry, part: Registry, published: str, kept: Kept, now_ms: int) -> RulesDone:
+    def _compared(self, registry: Registry, part: Registry, published: Published, kept: Kept, now_ms: int) -> RulesDone:
         """Work off what differs of the enterprises that are in a part of the registry."""
         points = _changed(part, _point_prints(part, self.usage.derived.steam), kept[POINTS])
         sources = _changed(part, _source_prints(part, published), kept[SOURCES])
@@ -137,15 +138,19 @@ class ChangedRules:
     def _kept(self) -> Kept:
         return {prefix: KeptRepository(self.engine).under(prefix) for prefix in (POINTS, SOURCES)}
 
-    def _published(self, now_ms: int) -> str:
-        """Fingerprint of every value that is published by now, a new edition from its day on, and of tables."""
-        today = from_ms(now_ms).date()
-        if today not in self.published:
-            known = [one for one in self.factors.factors.values() if one.published_on <= today]
-            self.published.clear()
-            steam, grids = self.factors.steam.print_of("steam_heat_of"), sorted(self.factors.grid_of.items())
-            self.published[today] = sha256_of(f"{known!r} {steam} {grids}")
-        return self.published[today]
+    def _published(self, registry: Registry, now_ms: int) -> Published:
+        """Per zone what is published there by now: a new edition counts from the midnight of its day in the park."""
+        today = {zone: local_day(now_ms, zone) for zone in {park.timezone for park in registry.parks.values()}}
+        known = {day: self.by_day.get(day) or self._published_by(day) for day in today.values()}
+        self.by_day.clear()
+        self.by_day.update(known)
+        return {zone: known[day] for zone, day in today.items()}
+
+    def _published_by(self, day: date) -> str:
+        """Fingerprint of every value that is published by a day, and of tables."""
+        known = [one for one in self.factors.factors.values() if one.published_on <= day]
+        steam, grids = self.factors.steam.print_of("steam_heat_of"), sorted(self.factors.grid_of.items())
+        return sha256_of(f"{known!r} {steam} {grids}")
 
     def _recompute(self, registry: Registry, changed: Sequence[_Changed], now_ms: int) -> None:
         """The usage of points whose rule is another one; the readings of a point without a rule stay as they are."""
@@ -234,11 +239,11 @@ def _point_prints(registry: Registry, steam: SteamTable) -> dict[str, Prints]:
     return prints
 
 
-def _source_prints(registry: Registry, published: str) -> dict[str, Prints]:
+def _source_prints(registry: Registry, published: Published) -> dict[str, Prints]:
     prints: dict[str, Prints] = {}
     for enterprise in registry.enterprises.values():
         park = registry.park_of(enterprise.id)
-        frame = f"{enterprise.method!r} {park.region} {park.timezone} {published}"
+        frame = f"{enterprise.method!r} {park.region} {park.timezone} {published[park.timezone]}"
         prints[enterprise.id] = {source.id: sha256_of(f"{source!r} {frame}") for source in enterprise.sources}
     return prints
 
