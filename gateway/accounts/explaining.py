@@ -220,11 +220,11 @@ def _grades(quality: QualityDocument) -> Grades:
 
 
 def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:
-    """The published numbers of the formula, then those of its energy side."""
+    """The published numbers of the formula, then those of its energy side; one that is in both stands once."""
     calculation = entry.draft.calculation
     parts = [calculation, *(calculation.get(part, {}) for part in ("energy", "location", "market"))]
     terms = [term for part in parts for term in part.get("terms", {}).items()]
-    steps = []
+    steps: list[FactorStep] = []
     for name, term in terms:
         factor = book.factors.get(term["factor"])
         if factor is None:
@@ -247,7 +247,7 @@ def _factors(book: FactorBook, entry: Entry) -> list[FactorStep]:
                 note=book.notes.get(factor.id, ""),
             )
         )
-    return steps
+    return list(dict.fromkeys(steps))
 
 
 def _own_step(name: str, term: dict[str, str]) -> FactorStep:

@@ -138,3 +138,12 @@ def test_scores_of_the_account_are_those_that_its_entries_show(seeded_park: Seed
     explained = seeded_park.reader.explain(STEEL, entries[0].seq)
     assert explained is not None
     assert explained["grades"]["activity"]["en"] == "measured continuously"
+
+
+def test_a_number_of_both_sides_of_a_formula_is_explained_once(seeded_park: SeededPark) -> None:
+    for entry in seeded_park.reader.entries(DYEING, OCTOBER, limit=3):
+        explained = seeded_park.reader.explain(DYEING, entry.seq)
+        assert explained is not None
+        steps = [tuple(sorted(step.items())) for step in explained["factors"]]
+        assert steps
+        assert len(set(steps)) == len(steps)
