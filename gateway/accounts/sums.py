@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -59,14 +60,15 @@ class Sum:
         return msgspec.structs.replace(document, months=self.months)
 
 
-def months_of(period: Period) -> list[str]:
+@cache
+def months_of(period: Period) -> tuple[str, ...]:
     """The months of a quarter or year, such as 2026-07."""
-    first = period.start
     found = []
+    first = period.start
     while first < period.end:
         found.append(f"{first:%Y-%m}")
         first = months_after(first, 1)
-    return found
+    return tuple(found)
 
 
 def add_up(period: Period, months: Sequence[Month], begun: str) -> Sum:

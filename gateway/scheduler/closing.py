@@ -59,7 +59,7 @@ class Closing:
     def by_order(self, registry: Registry, period: Period, only: str | None, now_ms: int) -> Closed:
         """Close a month, or the ended months of a quarter or year, now; of one enterprise or of all."""
         closed = Closed()
-        months = [period.text] if period.kind == "month" else months_of(period)
+        months = (period.text,) if period.kind == "month" else months_of(period)
         named = [own for name, own in registry.enterprises.items() if only in (None, name)]
         for enterprise in named:
             today = self._today(registry, enterprise, now_ms)

@@ -10,14 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import bindparam, delete, func, select
 
 from gateway.store.database import Bind, insert, reading, writing
 from gateway.store.schema import due_sums as table
 
 SumOf = tuple[str, str]  # enterprise, quarter or year
-
-ROWS_PER_DELETE = 100  # each is a condition of its own
 
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
@@ -55,13 +53,14 @@ class DueSumsRepository:
 
     def clear(self, done: Sequence[SumOf]) -> None:
         """Take some off the list."""
+        if not done:
+            return
+        one = delete(table).where(
+            table.c.enterprise == bindparam("of_enterprise"), table.c.period == bindparam("of_period")
+        )
+        rows = [{"of_enterprise": enterprise, "of_period": period} for enterprise, period in done]
         with writing(self._bind) as connection:
-            for first in range(0, len(done), ROWS_PER_DELETE):
-                own = [
-                    and_(table.c.enterprise == enterprise, table.c.period == period)
-                    for enterprise, period in done[first : first + ROWS_PER_DELETE]
-                ]
-                connection.execute(delete(table).where(or_(*own)))
+            connection.execute(one, rows)
 
     def of_enterprise(self, enterprise: str) -> set[str]:
         """Quarters and years of an enterprise that are on the list."""

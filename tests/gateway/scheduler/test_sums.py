@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from gateway import create_app
 from gateway.accounts.documents import StatementDocument, statement_from
 from gateway.control import OperationFailed
 from gateway.scheduler.sums_stage import SumsStage
@@ -212,3 +213,34 @@ def test_one_that_cannot_be_summed_holds_up_nobody_else(summer: Plant) -> None:
     summer.house.pipeline.sums.run(summer.house.registry(), at("2026-10-02 09:00"), failed)
     assert list(failed) == ["0"] and marks.of_enterprise("0") and not marks.of_enterprise(PLANT)
     assert len(versions(summer)) == 1
+
+
+def test_every_call_and_command_that_knows_months_knows_quarters_and_years(summer: Plant) -> None:
+    close(summer, "2026-Q3")
+    correct_july(summer)
+    house = summer.house
+    token = house.operations.call("token_create", role="admin", subject="")["token"]
+    client = create_app(house.parts(takes_readings=False)).test_client()
+
+    def asked(call: str) -> Any:
+        answer = client.get(f"/api/v1/{call}", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+    own = f"enterprises/{PLANT}"
+    first, second = (asked(f"{own}/account?period=2026-Q3&version={number}") for number in (1, 2))
+    assert (first["version"], second["version"], second["predecessor"]) == (1, 2, 1)
+    assert asked(f"{own}/account?period=2026-Q3") == second
+    assert second["corrections"][0]["reasons"] == ["late-data"]
+    assert asked(f"{own}/account?period=2026")["status"] == "open"
+    assert asked(f"{own}/account/signed?period=2026-Q3&version=1")["jws"].count(".") == 2
+    rated = asked(f"{own}/rating?period=2026-Q3")
+    assert (rated["period"], rated["version"]) == ("2026-Q3", 2)
+    assert asked("parks/park?period=2026-Q3")["compliance_kg"] == second["compliance_kg"]
+    (item,) = (one for one in asked("accounts?period=2026-Q3")["items"] if one["enterprise"] == PLANT)
+    assert (item["statement"], item["rating"]["version"]) == (second, 2)
+    told = [(one["kind"], one["version"]) for one in asked("changes?limit=200")["items"] if one["period"] == "2026-Q3"]
+    assert ("statement", 2) in told and ("rating", 2) in told
+    shown = house.operations.call("account", enterprise=PLANT, period="2026-Q3")
+    assert (shown["statement"]["version"], shown["rating"]["version"]) == (2, 2)
+    assert house.reader.months([PLANT]) == ["2026-10", *reversed(MONTHS)]
