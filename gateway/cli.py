@@ -129,7 +129,7 @@ def rollup(until: str | None, as_json: bool) -> None:
 @click.argument("period")
 @click.option("--enterprise", help="Only this enterprise.")
 def close(period: str, enterprise: str | None) -> None:
-    """Close a month, such as 2026-10: freeze and sign its statements. Later changes make new versions."""
+    """Close a month, or the ended months of a quarter or year: freeze and sign. Later changes make new versions."""
     printing.closed(out, ask("close", period=period, enterprise=enterprise))
 
 

@@ -20,7 +20,16 @@ from gateway.api.auth import parts
 from gateway.api.openapi import specification
 from gateway.parts import Parts
 from gateway.store.database import reading
-from gateway.store.schema import agent_status, batches, dirty_days, findings, job_runs, ledger_entries, set_aside
+from gateway.store.schema import (
+    agent_status,
+    batches,
+    dirty_days,
+    due_sums,
+    findings,
+    job_runs,
+    ledger_entries,
+    set_aside,
+)
 
 blueprint = Blueprint("ops", __name__)
 
@@ -131,6 +140,7 @@ class _Stores(Collector):
             yield aside
             counts = (
                 ("tanmai_dirty_days", "Days waiting to be booked", select(func.count()).select_from(dirty_days)),
+                ("tanmai_due_sums", "Quarters and years to be summed", select(func.count()).select_from(due_sums)),
                 ("tanmai_ledger_entries", "Ledger entries", select(func.count()).select_from(ledger_entries)),
                 ("tanmai_findings_open", "Open findings", select(func.count()).where(findings.c.status == "open")),
                 ("tanmai_agents_online", "Agents online", select(func.count()).where(agent_status.c.online.is_(True))),
