@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Engine
 
 from collectors.clock import HOUR_MS
+from gateway.carbon.adjustments import line_of
 from gateway.carbon.calendar import ONE_DAY, days_between, local_day
 from gateway.carbon.derived_plan import items_of
 from gateway.carbon.factors import FactorBook
@@ -25,6 +26,7 @@ from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import points_behind
 from gateway.scheduler.usage_stage import CLAIM_HOURS, PASSING, UsageStage, rules_of
 from gateway.scheduler.windows import Window
+from gateway.store.adjustments_repository import AdjustmentsRepository
 from gateway.store.canonical_json import sha256_of
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
@@ -46,6 +48,7 @@ POINTS, SOURCES = "rules.", "sources."
 ENGINE = 3
 DERIVED_ENGINE = 1  # of gateway.carbon.derived, in the same way
 
+NOTHING = "{}"  # the fingerprints, as they are kept, of an enterprise that left the registry
 Prints = dict[str, str]  # point or source -> fingerprint
 Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around all its readings; a point without any is missing
 
@@ -98,6 +101,7 @@ class ChangedRules:
         if (registry.version, published) in self.done_with:
             return RulesDone()
         kept = self._kept()
+        self._forget_those_who_left(registry, kept)
         try:
             done = self._compared(registry, registry, published, kept, now_ms)
         except PASSING:
@@ -138,6 +142,13 @@ class ChangedRules:
     def _kept(self) -> Kept:
         return {prefix: KeptRepository(self.engine).under(prefix) for prefix in (POINTS, SOURCES)}
 
+    def _forget_those_who_left(self, registry: Registry, kept: Kept) -> None:
+        """Compared with nothing, an enterprise that returns is computed anew: what was due when it left was dropped."""
+        for prefix, prints in kept.items():
+            gone = {name for name, own in prints.items() if name not in registry.enterprises and own != NOTHING}
+            if gone:
+                KeptRepository(self.engine).put_all(prefix, dict.fromkeys(gone, NOTHING))
+
     def _published(self, registry: Registry, now_ms: int) -> Published:
         """Per zone what is published there by now: a new edition counts from the midnight of its day in the park."""
         today = {zone: local_day(now_ms, zone) for zone in {park.timezone for park in registry.parks.values()}}
@@ -172,6 +183,9 @@ class ChangedRules:
             name = one.enterprise.id
             for entry in LedgerRepository(self.engine).standing(name, sorted(one.names), *EVER):
                 marks.add((name, entry.draft.source, entry.draft.day))
+            for adjustment in AdjustmentsRepository(self.engine).of_enterprise(name):
+                if adjustment.source in one.names:
+                    marks.add((name, line_of(adjustment.source), adjustment.day))
             for source in one.names:
                 marks |= {(name, source, day) for day in self._days(registry, one.enterprise, source, extents)}
         with writing(self.engine) as connection:
