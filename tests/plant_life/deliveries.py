@@ -14,6 +14,8 @@ from tests.plant_life.instruments import DAY_MS, HOUR_MS, MINUTE_MS, Counter, Po
 from tests.plant_life.plants import PointKey
 
 JITTER_MS = 9_000
+BAD = 0.003  # share of readings that the instrument itself marks as bad
+GOOD_QUALITY, BAD_QUALITY = 0, 2
 APART = 6  # readings on both sides of a lie or a turn that are there and true
 
 Span = tuple[int, int]  # start_ms <= t < end_ms
@@ -26,7 +28,7 @@ class Parcel:
     due_ms: int
     plant: str
     point: PointKey
-    rows: tuple[tuple[int, float], ...]  # (at_ms, value)
+    rows: tuple[tuple[int, float, int], ...]  # (at_ms, value, quality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ def readings_of(rng: random.Random, point: Point, outages: list[Outage], start_m
         at_ms = grid_ms + (0 if rng.random() < 0.1 else rng.randrange(1, JITTER_MS))
         value = meter.shows(at_ms)
         if not any(first <= at_ms < end for first, end in lost):
-            shown.append(Shown(at_ms, value))
+            bad = rng.random() < BAD
+            shown.append(Shown(at_ms, -value if bad else value, bad=bad))
     if isinstance(meter, Counter):
         _let_lie(rng, point, meter, shown)
     return shown
@@ -90,7 +93,8 @@ def _let_lie(rng: random.Random, point: Point, meter: Counter, shown: list[Shown
         around = shown[place - APART : place + APART + 1]
         whole = around[-1].at_ms - around[0].at_ms < 2 * APART * point.every_ms + 2 * JITTER_MS
         near_turn = bool(meter.turn) and around[0].at_ms - DAY_MS <= meter.turn_ms <= around[-1].at_ms + DAY_MS
-        if not whole or near_turn or any(abs(place - other) < 4 * APART for other in taken):
+        unclear = near_turn or any(one.bad for one in around)
+        if not whole or unclear or any(abs(place - other) < 4 * APART for other in taken):
             continue
         taken.append(place)
         kind = rng.choice(("zero", "two zeros", "spike"))
@@ -104,7 +108,7 @@ def parcels_of(rng: random.Random, plant: str, point: Point, outages: list[Outag
     parcels: list[Parcel] = []
     wrong: dict[int, float] = {}
     if point.kind == "counter" and rng.random() < 0.4:
-        honest = [one for one in point.readings[APART:-APART] if not one.lie]
+        honest = [one for one in point.readings[APART:-APART] if not one.lie and not one.bad]
         wrong = {one.at_ms: one.value + 0.37 for one in rng.sample(honest, min(3, len(honest)))}
     chunk_ms = rng.choice((2 * HOUR_MS, 12 * HOUR_MS, 30 * HOUR_MS))
     start_ms = point.readings[0].at_ms // HOUR_MS * HOUR_MS
@@ -116,7 +120,7 @@ def parcels_of(rng: random.Random, plant: str, point: Point, outages: list[Outag
         for outage in outages:
             if outage.kept and outage.span[0] <= chunk[-1].at_ms and chunk[0].at_ms < outage.span[1]:
                 sent_ms = max(sent_ms, outage.span[1] + rng.randrange(HOUR_MS))
-        rows = [(one.at_ms, wrong.get(one.at_ms, one.value)) for one in chunk]
+        rows = [(one.at_ms, wrong.get(one.at_ms, one.value), _quality(one)) for one in chunk]
         if rng.random() < 0.3:
             rng.shuffle(rows)
         halves = [rows[::2], rows[1::2]] if rng.random() < 0.1 else [rows]
@@ -127,7 +131,9 @@ def parcels_of(rng: random.Random, plant: str, point: Point, outages: list[Outag
     for one in point.readings:
         if one.at_ms in wrong:
             last_ms = max(parcel.due_ms for parcel in parcels)
-            parcels.append(Parcel(last_ms + rng.randrange(1, DAY_MS), plant, point.key, ((one.at_ms, one.value),)))
+            parcels.append(
+                Parcel(last_ms + rng.randrange(1, DAY_MS), plant, point.key, ((one.at_ms, one.value, GOOD_QUALITY),))
+            )
     return [parcel for parcel in parcels if parcel.rows]
 
 
@@ -136,3 +142,7 @@ def _lateness_ms(rng: random.Random) -> int:
     if draw < 0.90:
         return rng.randrange(20 * MINUTE_MS)
     return rng.randrange(2 * DAY_MS) if draw < 0.98 else rng.randrange(60 * DAY_MS)
+
+
+def _quality(one: Shown) -> int:
+    return BAD_QUALITY if one.bad else GOOD_QUALITY

@@ -21,11 +21,12 @@ Kind = Literal["counter", "gauge", "delta"]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What an instrument gave at an instant; a lie is off by a defect of the instrument."""
+    """What an instrument gave at an instant; a lie is off by a defect, and a bad one says so itself."""
 
     at_ms: int
     value: float
     lie: bool = False
+    bad: bool = False
 
 
 class Flow:
@@ -116,11 +117,16 @@ class Point:
     every_ms: int  # between two readings
     rated_per_hour: int | None = None
     readings: list[Shown] = field(default_factory=list)  # by time
+    gap_max_ms: int = 0  # two intervals unless the registry says otherwise
+
+    def __post_init__(self) -> None:
+        self.gap_max_ms = self.gap_max_ms or 2 * self.every_ms
 
     @property
     def key(self) -> tuple[str, str]:
         return self.device, self.name
 
     @property
-    def gap_max_ms(self) -> int:
-        return 2 * self.every_ms
+    def usable(self) -> list[Shown]:
+        """What may be made of it: neither lies nor readings marked bad."""
+        return [one for one in self.readings if not one.lie and not one.bad]

@@ -74,7 +74,7 @@ def _account(world: World, plant: Plant) -> Account:
         own = booked(plant, source, day, entry.amount_u, frame)
         lines[name, day] = Line(source.activity, source.scope, own, amount.coverage_ppm, amount.estimated_ppm)
     for (name, day), one in _adjusted(world, plant).items():
-        source = sources[name.removesuffix(ADJUSTMENT)]
+        source = plant.ever[name.removesuffix(ADJUSTMENT)]
         lines[name, day] = Line(source.activity, source.scope, one, 1_000_000, 0)
     return Account(plant, open_day, lines)
 

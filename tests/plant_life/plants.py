@@ -8,7 +8,7 @@ they are at the end.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
 
@@ -23,6 +23,10 @@ class Feed:
 
     point: PointKey
     share: Fraction = Fraction(1)
+
+    @property
+    def halved(self) -> Feed:
+        return replace(self, share=self.share / 2)
 
     def text(self) -> dict[str, object]:
         name = ".".join(self.point)
@@ -90,8 +94,30 @@ class Plant:
     derived: tuple[Derived, ...] = ()
     balance: tuple[PointKey, tuple[PointKey, ...]] | None = None
     registered: bool = True
+    left: bool = False  # it was registered once and is not now
     declared: list[str] = field(default_factory=list)  # devices whose replacement is declared
     papers: dict[str, list[tuple[date, date]]] = field(default_factory=dict)  # source -> days proven green
+
+    def __post_init__(self) -> None:
+        self.ever = {source.id: source for source in self.sources}  # also those that were dropped
+
+    def drop(self, source: str) -> None:
+        """Account for it no longer."""
+        self.sources = tuple(own for own in self.sources if own.id != source)
+
+    def halve(self, source: str) -> None:
+        """Take its last feed by half."""
+        self.sources = tuple(
+            replace(own, feeds=(*own.feeds[:-1], own.feeds[-1].halved)) if own.id == source and own.feeds else own
+            for own in self.sources
+        )
+
+    def halve_sums(self) -> None:
+        """Take the last part of every derived sum by half."""
+        self.derived = tuple(
+            replace(own, parts=(*own.parts[:-1], own.parts[-1].halved)) if isinstance(own, SumPoint) else own
+            for own in self.derived
+        )
 
     def text(self) -> dict[str, object]:
         """As the registry is told."""
@@ -160,14 +186,15 @@ def _instant(at_ms: int) -> str:
 
 
 def registry_text(plants: list[Plant]) -> str:
-    """The registry file for those plants that are registered."""
+    """The registry file for those plants that are registered, and those that left."""
     own = [plant for plant in plants if plant.registered]
     parks = {
         plant.park: {
             "id": plant.park, "name": {"zh": plant.park, "en": plant.park}, "region": plant.region,
             "timezone": plant.zone,
         }
-        for plant in own
+        for plant in plants
+        if plant.registered or plant.left
     }  # fmt: skip
     lines = ["parks:", *(f"- {json.dumps(park)}" for park in parks.values()), "enterprises:"]
     for plant in own:
@@ -175,4 +202,5 @@ def registry_text(plants: list[Plant]) -> str:
             f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in plant.text().items() if value != []
         ]
         lines += [f"- {first}", *(f"  {line}" for line in others)]
+    lines += [f"- {json.dumps({'id': plant.id, 'retired': True})}" for plant in plants if plant.left]
     return "\n".join(lines).replace('"at": "', '"at": ').replace('+00:00"', "+00:00") + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.plant_life.calendar import day_start_ms, local_day, next_month
 from tests.plant_life.deliveries import Span, outages_of, parcels_of, readings_of, turn_of
 from tests.plant_life.instruments import DAY_MS, HOUR_MS
+from tests.plant_life.knowledge import LATER
 from tests.plant_life.layouts import METHODS, POLICIES, foundry, mill, workshop
 from tests.plant_life.machine import SCHEDULERS
 from tests.plant_life.papers import Paper
@@ -44,6 +46,11 @@ class Script:
             self._records(plant, joins_ms)
             self._changes_of_mind(plant, joins_ms)
             self._operator(plant, joins_ms)
+            self._redrawn(plant, joins_ms)
+            if layout is not workshop and rng.random() < 0.25:
+                leaves_ms = self._some_time(0.2, 0.7)
+                world.at(leaves_ms, partial(world.leave, plant))
+                world.at(leaves_ms + rng.randrange(1, 15 * DAY_MS), partial(self._join, plant))
         if rng.random() < 0.85:
             world.at(self._some_time(0.1, 0.95), world.later_editions)
         self._ticks()
@@ -57,7 +64,7 @@ class Script:
     # --- plants -----------------------------------------------------------------------------------------------------
 
     def _join(self, plant: Plant) -> None:
-        plant.registered = True
+        plant.registered, plant.left = True, False
         self._world.apply_registry(f"{plant.name} joins")
 
     def _readings(self, plant: Plant, joins_ms: int) -> None:
@@ -95,6 +102,21 @@ class Script:
     def _choose(self, plant: Plant, name: str, chosen: str) -> None:
         setattr(plant, name, chosen)
         self._world.apply_registry(f"{plant.name} takes the {name} {chosen}")
+
+    def _redrawn(self, plant: Plant, joins_ms: int) -> None:
+        """What is measured and accounted for is told otherwise, for all that was and will be."""
+        world, rng = self._world, self._rng
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            at_ms = max(self._some_time(0.1, 0.95), joins_ms)
+            source = rng.choice(plant.sources).id
+            point = rng.choice(list(plant.points.values()))
+            tell = rng.choice((
+                ("drops", source, partial(plant.drop, source)),
+                ("takes half of the last feed of", source, partial(plant.halve, source)),
+                ("takes half of the last part of", "its sums", plant.halve_sums),
+                ("calls other pauses gaps at", point.device, partial(setattr, point, "gap_max_ms", 5 * HOUR_MS)),
+            ))  # fmt: skip
+            world.at(at_ms, partial(world.redraw, plant, *tell))
 
     # --- records ----------------------------------------------------------------------------------------------------
 
@@ -159,6 +181,8 @@ class Script:
             approved, withdrawn = rng.random() < 0.8, rng.random() < 0.3
             back_days = rng.randrange(1, 40)
             world.at(at_ms, partial(self._adjust, plant, line, grams, back_days, approved, withdrawn, later_ms))
+        if rng.random() < 0.5:
+            world.at(max(self._some_time(0.4, 1.0), joins_ms), partial(world.close_early, plant))
         for _ in range(rng.choice((0, 1, 2))):
             close_after_ms = rng.randrange(1, 20 * DAY_MS) if rng.random() < 0.7 else 0
             world.at(max(self._some_time(0.4, 1.0), joins_ms), partial(world.reopen, plant, close_after_ms))
@@ -168,6 +192,8 @@ class Script:
         later_ms: tuple[int, ...],
     ) -> None:  # fmt: skip
         world = self._world
+        if not plant.registered or all(source.id != line for source in plant.sources):
+            return
         day = local_day(world.now_ms, plant.zone) - timedelta(days=back_days)
         one = world.adjust(plant, line, day, *grams)
         if approved:
@@ -184,16 +210,28 @@ class Script:
         off = {name: [(span, rng.choice(CLOCKS_OFF_MS)) for span in self._spans(0.4, DAY_MS, 20 * DAY_MS)]
                for name in SCHEDULERS}  # fmt: skip
         crashes = rng.choice((0.0, 0.1, 0.4))
+        for when_ms in self._instants():
+            scheduler = SCHEDULERS[rng.random() < 0.3]
+            ahead_ms = next((by for span, by in off[scheduler] if span[0] <= when_ms < span[1]), 0)
+            crash_after = rng.randint(1, rng.choice((10, 90))) if rng.random() < crashes else 0
+            if not any(first <= when_ms < end for first, end in down):
+                world.at(when_ms, partial(world.tick, scheduler, ahead_ms, JOBS, crash_after))
+
+    def _instants(self) -> Iterator[int]:
+        """When somebody looks whether there is work: now and then, and around the instants at which something turns."""
+        world, rng = self._world, self._rng
         at_ms = world.start_ms
         while at_ms < world.end_ms + 20 * DAY_MS:
             at_ms += rng.choice((rng.randrange(HOUR_MS, 48 * HOUR_MS), rng.randrange(4 * DAY_MS, 14 * DAY_MS)))
-            for hours in range(5 if rng.random() < 0.05 else 1):
-                when_ms = at_ms + hours * HOUR_MS
-                scheduler = SCHEDULERS[rng.random() < 0.3]
-                ahead_ms = next((by for span, by in off[scheduler] if span[0] <= when_ms < span[1]), 0)
-                crash_after = rng.randint(1, rng.choice((10, 90))) if rng.random() < crashes else 0
-                if not any(first <= when_ms < end for first, end in down):
-                    world.at(when_ms, partial(world.tick, scheduler, ahead_ms, JOBS, crash_after))
+            yield from (at_ms + hours * HOUR_MS for hours in range(5 if rng.random() < 0.05 else 1))
+        turning = {one.published_on for one in LATER}
+        turning |= {
+            month.replace(day=day) for plant in world.plants for month, _ in self._months(plant) for day in (1, 5)
+        }
+        for day in sorted(turning):
+            at_ms = day_start_ms(day, "UTC") + rng.randrange(-12 * HOUR_MS, 12 * HOUR_MS)
+            if rng.random() < 0.4 and world.start_ms < at_ms < world.end_ms:
+                yield at_ms
 
     def _spans(self, worlds: float, shortest_ms: int, longest_ms: int) -> list[Span]:
         """None, one or two stretches of time."""

@@ -76,7 +76,7 @@ def _measured(point: Point) -> Hours:
     for step in steps:
         _spread(hours, step, estimated=point.kind == "counter" and step.gap)
     if point.kind == "delta":
-        for one in point.readings:
+        for one in point.usable:
             amount = round(one.value * 100) * MICRO_PER_HUNDREDTH
             hour = hours[one.at_ms // HOUR_MS * HOUR_MS]
             hour.low, hour.high = hour.low + amount, hour.high + amount
@@ -86,7 +86,7 @@ def _measured(point: Point) -> Hours:
 def _counter_steps(point: Point) -> Iterator[_Step]:
     meter = point.instrument
     assert isinstance(meter, Counter)
-    honest = [one.at_ms for one in point.readings if not one.lie]
+    honest = [one.at_ms for one in point.usable]
     for start_ms, end_ms in pairwise(honest):
         turned = meter.turn if start_ms < meter.turn_ms <= end_ms else ""
         if turned == "replacement":
@@ -102,7 +102,7 @@ def _passed(point: Point, meter: Counter, start_ms: int, end_ms: int, since_ms: 
 
 
 def _gauge_steps(point: Point) -> Iterator[_Step]:
-    for one, other in pairwise(point.readings):
+    for one, other in pairwise(point.usable):
         duration_ms = other.at_ms - one.at_ms
         gap = duration_ms > point.gap_max_ms
         eighths = round((one.value + other.value) * 8)
@@ -111,7 +111,7 @@ def _gauge_steps(point: Point) -> Iterator[_Step]:
 
 
 def _delta_steps(point: Point) -> Iterator[_Step]:
-    for one, other in pairwise(point.readings):
+    for one, other in pairwise(point.usable):
         yield _Step(one.at_ms, other.at_ms, 0, 0, other.at_ms - one.at_ms > point.gap_max_ms)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from gateway.store.timeseries import ReadingColumns
 from tests.plant_life.books import Books, Month
-from tests.plant_life.calendar import told
+from tests.plant_life.calendar import local_day, next_month, told
 from tests.plant_life.deliveries import Parcel
 from tests.plant_life.instruments import DAY_MS, HOUR_MS
 from tests.plant_life.knowledge import LATER, SHIPPED, GridFactor, later_config_dir
@@ -60,11 +60,13 @@ class World:
         loud: bool = False,
         store_of: StoreOf = lambda store: store,
         with_duckdb: bool | None = None,  # None: as the seed has it
+        days: int | None = None,  # how long the plants live; None: as the seed has it
     ) -> None:
         self.seed = seed
         self.rng = rng = random.Random(seed)
         self.start_ms = EARLIEST_MS + rng.randrange(130) * DAY_MS + rng.randrange(24) * HOUR_MS
-        self.end_ms = self.start_ms + rng.randrange(50, 115) * DAY_MS
+        length = rng.randrange(50, 115)
+        self.end_ms = self.start_ms + (days or length) * DAY_MS
         self.now_ms = self.start_ms
         self.story: list[str] = []
         self._loud = loud
@@ -113,12 +115,26 @@ class World:
         answer = self.machine.ask("registry_apply", self.now_ms, text=registry_text(self.plants), file="registry.yaml")
         self.tell(f"{why}: {answer['diff']}")
 
+    def leave(self, plant: Plant) -> None:
+        plant.registered, plant.left = False, True
+        self.apply_registry(f"{plant.name} leaves")
+
+    def redraw(self, plant: Plant, verb: str, what: str, change: Callable[[], None]) -> None:
+        if len(plant.sources) > 2 or verb != "drops":
+            change()
+        self.apply_registry(f"{plant.name} {verb} {what}")
+
     def later_editions(self) -> None:
         self.tell("the gateway is started anew with later editions of the grid's factors")
         self.factors += LATER
         self.machine.open(later_config_dir())
 
     def import_paper(self, plant: Plant, paper: Paper) -> None:
+        if not plant.registered:
+            self.at(self.now_ms + DAY_MS, partial(self.import_paper, plant, paper))
+            return
+        if paper.kind == "source" and all(source.id != paper.subject for source in plant.sources):
+            return
         self.machine.ask("records_import", self.now_ms, enterprise=plant.id, records=[paper.text()])
         for other in self.papers[plant.id]:
             other.standing &= other.id != paper.supersedes
@@ -138,6 +154,9 @@ class World:
         return one
 
     def decide(self, one: Adjusted, verb: Literal["approve", "withdraw"]) -> None:
+        if any(plant.id == one.plant and plant.left for plant in self.plants):
+            self.at(self.now_ms + DAY_MS, partial(self.decide, one, verb))
+            return
         named = {"enterprise": one.plant, "number": one.number, "by": "wang.fang", "reason": "looked at"}
         one.status = self.machine.ask(f"adjustment_{verb}", self.now_ms, **named)["status"]
         self.tell(f"adjustment {one.number} of {one.plant}: {one.status}")
@@ -146,7 +165,7 @@ class World:
         """Reopen one of the plant's closed months, if it has any, and close it again later (0 = never)."""
         newest = {one.period: one for one in self.books.versions() if one.enterprise == plant.id}
         closed = sorted(period for period, one in newest.items() if one.status == "closed")
-        if not closed:
+        if not closed or not plant.registered:
             return
         period = self.rng.choice(closed)
         named = {"enterprise": plant.id, "period": period}
@@ -156,11 +175,21 @@ class World:
         if close_after_ms:
             self.at(self.now_ms + close_after_ms, partial(self.close_by_hand, plant, period))
 
+    def close_early(self, plant: Plant) -> None:
+        """Close the plant's newest month by hand, if it has ended and is open."""
+        own = [one for one in self.books.versions("WHERE status = 'open'") if one.enterprise == plant.id]
+        if own and plant.registered and local_day(self.now_ms, plant.zone) >= next_month(_first_day(own[0].period)):
+            self.close_by_hand(plant, own[0].period)
+
     def close_by_hand(self, plant: Plant, period: str) -> None:
-        self.machine.ask("close", self.now_ms, enterprise=plant.id, period=period)
-        self.reopened.discard((plant.id, period))
+        if not plant.registered:
+            self.at(self.now_ms + DAY_MS, partial(self.close_by_hand, plant, period))
+            return
+        answer = self.machine.ask("close", self.now_ms, enterprise=plant.id, period=period)
+        if answer["closed"]:
+            self.reopened.discard((plant.id, period))
         self.books.watch()
-        self.tell(f"{plant.name}: {period} is closed by hand")
+        self.tell(f"{plant.name}: {period} is to be closed by hand: {answer}")
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -182,27 +211,32 @@ class World:
         self.books.watch()
 
     def _store(self) -> None:
-        parcels, self._waiting = self._waiting, []
+        away = {plant.id for plant in self.plants if not plant.registered}
+        parcels = [one for one in self._waiting if one.plant not in away]
+        self._waiting = [one for one in self._waiting if one.plant in away]
         if parcels:
             self.machine.put(lambda: self._columns(parcels))
 
     def _columns(self, parcels: list[Parcel]) -> ReadingColumns:
         numbers = {key: point.point_id for key, point in self.machine.house.registry().points_by_name.items()}
         rows = [(numbers[one.plant, *one.point], *row) for one in parcels for row in one.rows]
-        point, at_ms, value = zip(*rows, strict=True)
-        zeros = np.zeros(len(rows), np.uint8)
-        return ReadingColumns(np.array(point, np.int32), np.array(at_ms, np.int64), np.array(value, float), zeros)
+        point, at_ms, value, quality = (np.array(column) for column in zip(*rows, strict=True))
+        return ReadingColumns(point.astype(np.int32), at_ms, value.astype(float), quality.astype(np.uint8))
 
     def _come_to_rest(self) -> None:
         """The clocks are right, and one scheduler does what is left to do."""
         self.now_ms = max(self.now_ms, self.end_ms) + HELD_BACK_MS
         self.tell("peace")
         self._store()
-        for job, after_ms in (("rollup", 0), ("close_months", HOUR_MS), ("rollup", DAY_MS), ("daily_roots", HOUR_MS)):
+        for job, after_ms in (("rollup", 0), ("close_months", HOUR_MS), ("rollup", DAY_MS), ("daily_roots", 0)):
             self.now_ms += after_ms
             while not any(self.machine.job(job, name, self.now_ms) is not None for name in SCHEDULERS):
                 self.now_ms += HOUR_MS
         self.books.watch()
+
+
+def _first_day(period: str) -> date:
+    return date.fromisoformat(f"{period}-01")
 
 
 def _kilo(grams: int) -> str:

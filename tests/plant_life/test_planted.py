@@ -1,0 +1,138 @@
+"""The oracle sees what it should: each planted fault is caught.
+
+Faults of the roll-up need a world of their own; what is altered in the books afterwards shows in one world's copy.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import patch
+
+import pytest
+
+from gateway.accounts.record_keeping import CORRECTED
+from gateway.scheduler.changed_rules import ChangedRules
+from gateway.store.dirty_days_repository import DirtyDaysRepository
+from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
+from tests.plant_life.machine import StoreOf
+from tests.plant_life.oracle import check
+from tests.plant_life.world import World
+
+DAYS = 45  # so long lives a world that something is planted in
+
+
+class LeakyStore:
+    """A store that drops the last reading of every parcel."""
+
+    def __init__(self, store: TimeSeriesStore) -> None:
+        self._store = store
+
+    def append(self, readings: ReadingColumns) -> None:
+        rows = slice(0, max(1, len(readings) - 1))
+        self._store.append(ReadingColumns(*(getattr(readings, field.name)[rows] for field in fields(readings))))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def _new_hours_only(stored: UsageColumns, fresh: UsageColumns) -> UsageColumns:
+    known = set(zip(stored.point_id.tolist(), stored.hour_ms.tolist(), strict=True))
+    new = [pair not in known for pair in zip(fresh.point_id.tolist(), fresh.hour_ms.tolist(), strict=True)]
+    return UsageColumns(*(getattr(fresh, field.name)[new] for field in fields(fresh)))
+
+
+class _ForgetsCorrections(DirtyDaysRepository):
+    def mark(self, days: Any, reason: str) -> None:
+        if reason != CORRECTED:
+            super().mark(days, reason)
+
+
+# What is planted -> (what is put in the place of what, a seed whose world comes past it).
+FAULTS = {
+    "every figure is rounded down": (patch("gateway.carbon.emission.round_half_even", math.floor), 3),
+    "an hour that is known once stays": (patch("gateway.scheduler.usage_stage.difference", _new_hours_only), 3),
+    "a new edition or method restates nothing": (
+        patch.object(ChangedRules, "_mark", lambda *_: None), 3,
+    ),
+    "what a correction changes is not booked anew": (
+        patch("gateway.accounts.record_keeping.DirtyDaysRepository", _ForgetsCorrections), 3,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_roll_up_that_breaks_its_word_is_caught(fault: str, directory: Path) -> None:
+    planted, seed = FAULTS[fault]
+    with planted:
+        _assert_caught(seed, directory)
+
+
+def test_lost_readings_are_caught(directory: Path) -> None:
+    _assert_caught(3, directory, lambda store: cast(TimeSeriesStore, LeakyStore(store)))
+
+
+def _assert_caught(seed: int, directory: Path, store_of: StoreOf = lambda store: store) -> None:
+    with closing(World(seed, directory, store_of=store_of, with_duckdb=False, days=DAYS)) as world:
+        world.run()
+        with pytest.raises(AssertionError):
+            check(world)
+
+
+# What is altered in the books -> (how, what the oracle says).
+ALTERED = {
+    "a gram of an entry": (
+        "UPDATE ledger_entries SET emission_g = emission_g + 1 WHERE seq = (SELECT max(seq) FROM ledger_entries)",
+        "should be",
+    ),
+    "a gram of a statement": (
+        "UPDATE statements SET body = replace(body, '\"compliance_kg\":', '\"compliance_kg\":1') WHERE version = 1",
+        "should be|is not what it was",
+    ),
+    "a closed statement's signature": (
+        "UPDATE statements SET signature = 'x' || signature WHERE status = 'closed'",
+        "a closed statement is not what it was",
+    ),
+    "a version's predecessor": (
+        "UPDATE statements SET predecessor = NULL WHERE version = 2",
+        "not what it was|wrong predecessors",
+    ),
+    "the feed": ("DELETE FROM changes WHERE seq = 5", "the change feed has a gap|does not tell"),
+    "a colour": (
+        "UPDATE ratings SET colour = CASE colour WHEN 'red' THEN 'green' ELSE 'red' END",
+        "should be",
+    ),
+    "an entry that nothing is under": ("DELETE FROM ledger_entries WHERE seq = 7", "."),
+}  # fmt: skip
+
+
+def test_altered_books_are_caught(directory: Path) -> None:
+    with closing(World(3, directory, with_duckdb=False, days=DAYS)) as world:
+        world.run()
+        assert check(world).colours > 0
+        for words in ALTERED.values():
+            with _altered(world.machine.database, words[0]), pytest.raises(AssertionError, match=words[1]):
+                check(world)
+        check(world)
+
+
+@contextmanager
+def _altered(database: Path, statement: str) -> Iterator[None]:
+    """The books with something changed behind the program's back, triggers and all; afterwards as they were."""
+    kept = database.with_suffix(".kept")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute(f"VACUUM INTO '{kept}'")
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        assert connection.execute(statement).rowcount > 0
+        connection.commit()
+    yield
+    with closing(sqlite3.connect(kept)) as source, closing(sqlite3.connect(database)) as target:
+        source.backup(target)
+    kept.unlink()
