@@ -7,6 +7,9 @@ operator or an administrator, because others rely on the account.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import msgspec
 from sqlalchemy import Engine
 
@@ -34,6 +37,26 @@ class FindingHistory(msgspec.Struct, frozen=True, kw_only=True):
 
     finding: FindingDocument
     decisions: list[DecisionDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRun:
+    """The same said of the same subject again and again, such as a factor that is missing every day of a month."""
+
+    newest: FindingDocument
+    earlier: tuple[FindingDocument, ...]  # each with a life of its own
+
+    @property
+    def since(self) -> str:
+        return min(one.at for one in (self.newest, *self.earlier))
+
+
+def runs_of(findings: Iterable[FindingDocument]) -> list[FindingRun]:
+    """Findings of one name, subject and status together; in the order in which each is met first."""
+    together: dict[tuple[str, str, str], list[FindingDocument]] = {}
+    for one in findings:
+        together.setdefault((one.name, one.subject, one.status), []).append(one)
+    return [FindingRun(own[0], tuple(own[1:])) for own in together.values()]
 
 
 class FindingRefused(Exception):

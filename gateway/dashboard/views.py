@@ -9,6 +9,7 @@ from flask import abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.access import Principal, visible_enterprises
+from gateway.accounts.findings import runs_of
 from gateway.accounts.periods import Period, parse_period
 from gateway.api.auth import enterprise_or_404 as visible_enterprise
 from gateway.api.auth import park_or_404, parts
@@ -114,7 +115,7 @@ def enterprise(enterprise: str) -> ResponseReturnValue:
         entries=entries[:ENTRIES_SHOWN],
         more_entries=older
         and url_for(".enterprise", enterprise=known.id, period=period.text, before=older, _anchor="entries"),
-        findings=reader.open_findings(known.id, period, limit=FINDINGS_SHOWN),
+        findings=runs_of(reader.open_findings(known.id, period, limit=FINDINGS_SHOWN)),
     )
 
 
@@ -140,7 +141,7 @@ def devices(enterprise: str) -> ResponseReturnValue:
         enterprise=known,
         siblings=list(visible_enterprises(parts().registry(), g.principal).values()),
         health=health,
-        findings=parts().reader.open_findings(known.id, None, limit=FINDINGS_SHOWN),
+        findings=runs_of(parts().reader.open_findings(known.id, None, limit=FINDINGS_SHOWN)),
         timezone=parts().registry().park_of(known.id).timezone,
         **health_summary(health),
     )
