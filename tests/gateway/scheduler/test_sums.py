@@ -18,7 +18,7 @@ from gateway.store.due_sums_repository import DueSumsRepository
 from gateway.store.statements_repository import StatementsRepository, StoredStatement
 from tests.gateway.scheduler.plant import ON_BOTH_ENGINES, PLANT, Plant, at, steady
 
-LATE = "2026-07-01 00:00"  # the reading that comes later, and changes July
+LATE = "2026-07-30 00:00"  # the reading that comes later, and changes July
 CHANGE = "UPDATE statements SET"
 MONTHS = ("2026-07", "2026-08", "2026-09")
 
@@ -26,7 +26,7 @@ MONTHS = ("2026-07", "2026-08", "2026-09")
 @pytest.fixture
 def summer(plant: Plant) -> Plant:
     """July to September are over, October has begun."""
-    readings = steady("2026-07-01 00:00", 24 * 93, 0.0, 10.0, every_min=120)
+    readings = steady("2026-07-30 00:00", 24 * 64, 0.0, 10.0, every_min=120)
     plant.put("incomer", "energy_import", [one for one in readings if one[0] != at(LATE)])
     plant.roll_up("2026-10-02 08:00")
     return plant
