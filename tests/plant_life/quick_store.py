@@ -7,10 +7,11 @@ house goes on with the same object, as it would with a disk that wrote before ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from collectors.errors import StoreRefused
 from gateway.store.columns import (
     one_after_another,
     refuse_unstorable,
@@ -20,7 +21,7 @@ from gateway.store.columns import (
     take_usage,
     touched_hours,
 )
-from gateway.store.timeseries import DirtyHours, ReadingColumns, UsageColumns
+from gateway.store.timeseries import Archived, DirtyHours, ReadingColumns, UsageColumns
 
 
 class QuickStore:
@@ -81,6 +82,15 @@ class QuickStore:
                 hours = self._usage[point].hour_ms
                 parts.append(take_usage(self._usage[point], slice(_place(hours, start_ms), _place(hours, end_ms))))
         return _joined(parts) if parts else UsageColumns.empty()
+
+    def archive(self, before_ms: int) -> Archived | None:
+        return None
+
+    def forget(self, before: Mapping[int, int]) -> None:
+        raise StoreRefused("a quick store forgets nothing")
+
+    def archived(self) -> tuple[int, int]:
+        return 0, 0
 
     def ping(self) -> str:
         return "a quick store of the simulation"
