@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -82,6 +83,13 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def kept_secret(path: Path) -> str:
+    """A random secret that is made once and kept, readable by its owner only."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32))
+    return path.read_text(encoding="utf-8").strip()
 
 
 @contextlib.contextmanager

@@ -105,6 +105,9 @@ class Settings:
     archive_after_days: int = _setting(
         0, "TANMAI_ARCHIVE_AFTER_DAYS", "days after which DuckDB keeps a month in Parquet files; 0 = never"
     )
+    raw_retention_days: int = _setting(
+        0, "TANMAI_RAW_RETENTION_DAYS", "days for which raw readings are kept once their month is closed; 0 = for ever"
+    )
     log_level: str = _setting("info", "TANMAI_LOG_LEVEL", "debug, info, warning or error")
 
     @property
@@ -162,6 +165,8 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         raise ConfigurationError(problems)
     return settings
 
+
+SHORTEST_RETENTION_DAYS = 40
 
 # Variables beginning with TANMAI_ that other parts read: never a slip of ours.
 NOT_SETTINGS = ("TANMAI_AGENT_PASSWORD",)
@@ -225,6 +230,9 @@ def _wrong(settings: Settings) -> list[tuple[str, str]]:
         wrong.append(("TANMAI_SET_ASIDE_DAYS", "must not be negative; 0 = no limit"))
     if settings.archive_after_days < 0:
         wrong.append(("TANMAI_ARCHIVE_AFTER_DAYS", "must not be negative; 0 = never"))
+    if settings.raw_retention_days != 0 and settings.raw_retention_days < SHORTEST_RETENTION_DAYS:
+        least = f"0 = for ever, or at least {SHORTEST_RETENTION_DAYS}: months close first, and readings come late"
+        wrong.append(("TANMAI_RAW_RETENTION_DAYS", f"must be {least}"))
     if settings.log_level not in ("debug", "info", "warning", "error"):
         wrong.append(("TANMAI_LOG_LEVEL", "must be debug, info, warning or error"))
     return wrong

@@ -13,7 +13,6 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,9 +41,9 @@ from gateway.carbon.factors import FactorBook
 from gateway.carbon.methods import MethodFile
 from gateway.carbon.own_values import problem_of
 from gateway.carbon.policy import Policy
-from gateway.control import write_private
+from gateway.control import kept_secret
 from gateway.ingest.http_intake import http_intake
-from gateway.ingest.intake import Intake
+from gateway.ingest.intake import IngestLimits, Intake
 from gateway.ingest.mqtt_listener import MqttListener
 from gateway.ingest.portion import Portion
 from gateway.ingest.stats import IngestStats
@@ -75,6 +74,7 @@ from gateway.store.agent_status_repository import AgentStatusRepository
 from gateway.store.batches_repository import BatchesRepository
 from gateway.store.canonical_json import sha256_of
 from gateway.store.database import open_database, read_only
+from gateway.store.drops_repository import DropsRepository
 from gateway.store.evidence_store import EvidenceStore
 from gateway.store.job_runs_repository import JobRunsRepository
 from gateway.store.lease_repository import LeaseRepository
@@ -198,7 +198,7 @@ class House:
         return gateway_account(password_hash(self._broker_password()))
 
     def _broker_password(self) -> str:
-        return _kept_secret(self.settings.data_path / "keys" / "broker")
+        return kept_secret(self.settings.data_path / "keys" / "broker")
 
     # --- scheduler and web ------------------------------------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class House:
             operations=self.operations.table(),
             health=self.health,
             config_dir=self.settings.config_path,
-            secret_key=_kept_secret(self.settings.data_path / "keys" / "sessions"),
+            secret_key=kept_secret(self.settings.data_path / "keys" / "sessions"),
             signing_key_pem=self.signer.public_pem,
             is_control_token=lambda token: secrets.compare_digest(token.encode(), self.control_token.encode()),
             metrics=self.metrics,
@@ -334,6 +334,7 @@ def _house(
             repository.snapshot,
             BatchesRepository(engine),
             AgentStatusRepository(engine),
+            IngestLimits.keeping(settings.raw_retention_days, DropsRepository(engine).horizons().values()),
             quotas=quotas_of(settings, engine, repository.snapshot),
         ),
         ingest_stats=IngestStats(metrics),
@@ -356,8 +357,10 @@ def _pipeline(
     signer: Signer,
     derived: DerivedStage,
 ) -> Pipeline:
-    usage = UsageStage(engine, timeseries, derived)
-    activities = ActivitySource(RecordsRepository(engine), SeriesSource(timeseries, timeseries.usage))
+    drops = DropsRepository(engine)
+    usage = UsageStage(engine, timeseries, derived, drops.horizons)
+    series = SeriesSource(timeseries, timeseries.usage, kept_of=drops.digests)
+    activities = ActivitySource(RecordsRepository(engine), series)
     return Pipeline(
         engine=engine,
         timeseries=timeseries,
@@ -379,13 +382,6 @@ def _make_data_directory(settings: Settings) -> None:
         raise ConfigurationError(
             f"TANMAI_DATA_DIR={settings.data_dir}: cannot be made ({error.strerror}); name a directory that can"
         ) from error
-
-
-def _kept_secret(path: Path) -> str:
-    """A random secret that is made once and kept, readable by its owner only."""
-    if not path.exists():
-        write_private(path, secrets.token_urlsafe(32))
-    return path.read_text(encoding="utf-8").strip()
 
 
 def _answers(name: str, ask: Callable[[], str]) -> HealthCheck:

@@ -30,6 +30,7 @@ from gateway.store.schema import (
     ledger_entries,
     set_aside,
 )
+from gateway.store.upkeep_schema import raw_drops
 
 blueprint = Blueprint("ops", __name__)
 
@@ -141,6 +142,11 @@ class _Stores(Collector):
             counts = (
                 ("tanmai_dirty_days", "Days waiting to be booked", select(func.count()).select_from(dirty_days)),
                 ("tanmai_due_sums", "Quarters and years to be summed", select(func.count()).select_from(due_sums)),
+                (
+                    "tanmai_raw_dropped_point_days",
+                    "Days of points whose raw readings were dropped",
+                    select(func.coalesce(func.sum(raw_drops.c.proofs), 0)),
+                ),
                 ("tanmai_ledger_entries", "Ledger entries", select(func.count()).select_from(ledger_entries)),
                 ("tanmai_findings_open", "Open findings", select(func.count()).where(findings.c.status == "open")),
                 ("tanmai_agents_online", "Agents online", select(func.count()).where(agent_status.c.online.is_(True))),

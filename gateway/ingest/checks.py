@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collectors.clock import from_ms
 from collectors.reading import UInt8s
 from collectors.wire import MAX_PAYLOAD_BYTES
 from gateway.ingest.columns import Cells, Mask
@@ -99,8 +98,8 @@ READING_CHECKS: tuple[ReadingCheck, ...] = (
     ),
     ReadingCheck(
         "too_old",
-        lambda cells, limits, now_ms: cells.at_ms < limits.oldest_ms,
-        lambda limits: f"before {from_ms(limits.oldest_ms):%Y-%m-%d}: set the sender's clock",
+        lambda cells, limits, now_ms: cells.at_ms < limits.oldest(now_ms),
+        lambda limits: limits.too_old(),
     ),
 )
 

@@ -12,12 +12,15 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from collectors.clock import HOUR_MS, from_ms
 from gateway.ingest.directory import Directories, Directory
 from gateway.ingest.quotas import Quota, Quotas
 from gateway.ingest.signatures import Signed
 from gateway.registry.model import Registry
 from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow, StatusRow
 from gateway.store.timeseries import TimeSeriesStore
+
+OLDEST_MS = 1_420_070_400_000  # 2015-01-01T00:00:00Z: before this nobody had our meters
 
 Form = Literal["batch", "telemetry"]
 
@@ -56,9 +59,30 @@ class AgentStatuses(Protocol):
 @dataclass(frozen=True, slots=True)
 class IngestLimits:
     future_ms: int = 600_000  # how far ahead of our clock a reading may be
-    oldest_ms: int = 1_420_070_400_000  # 2015-01-01T00:00:00Z: before this nobody had our meters
+    oldest_ms: int = OLDEST_MS
+    raw_kept_ms: int = 0  # raw readings are kept so long, and none older are taken; 0 = for ever
     group_batches: int = 1_000  # in one commit
     group_bytes: int = 8 * 1024 * 1024  # of payload in one commit
+
+    @classmethod
+    def keeping(cls, kept_days: int, dropped_before_ms: Iterable[int]) -> IngestLimits:
+        """Limits where raw readings are kept for some days (0 = for ever), and were dropped before these instants."""
+        return cls(oldest_ms=max([OLDEST_MS, *dropped_before_ms]), raw_kept_ms=kept_days * 24 * HOUR_MS)
+
+    def oldest(self, now_ms: int) -> int:
+        """The earliest time that a reading may have."""
+        return max(self.oldest_ms, now_ms - self.raw_kept_ms) if self.raw_kept_ms else self.oldest_ms
+
+    def too_old(self) -> str:
+        """What whoever sent an older one is told."""
+        before = f"before {from_ms(self.oldest_ms):%Y-%m-%d}"
+        if not self.raw_kept_ms:
+            return f"{before}: set the sender's clock"
+        kept_days = self.raw_kept_ms // (24 * HOUR_MS)
+        return (
+            f"{before} or more than {kept_days} days ago, which is how long raw readings are kept: what they would "
+            "change is closed; correct it by a record or an adjustment, or set the sender's clock"
+        )
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,10 @@ def measured_behind(enterprise: Enterprise, point: Point) -> list[Point]:
 def _digests(feeders: Sequence[_Feeder], start_ms: int, end_ms: int) -> Iterable[tuple[str, str]]:
     """Each instrument's point once, whatever it feeds, with the digest of the readings of a day."""
     by_name = {name: series for feeder in feeders for name, series in feeder.evidence.items()}
-    return [(name, digest_of_readings(series.around(start_ms, end_ms))) for name, series in by_name.items()]
+    return [
+        (name, series.kept.get(start_ms) or digest_of_readings(series.around(start_ms, end_ms)))
+        for name, series in by_name.items()
+    ]
 
 
 def activity_of(

@@ -12,6 +12,7 @@ from collectors.clock import HOUR_MS
 from gateway.agent_configs.configs import AgentConfigs
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.scheduler.pipeline import Pipeline
+from gateway.scheduler.retention import Retention
 from gateway.settings import Settings
 from gateway.store.batches_repository import BatchesRepository
 from gateway.store.set_aside_repository import SetAsideRepository
@@ -20,6 +21,7 @@ from gateway.webhooks.delivery import Deliveries
 CLOSE_EVERY_S = 600.0
 ROOTS_EVERY_S = 600.0
 HOUSEKEEPING_EVERY_S = 3600.0
+RETENTION_EVERY_S = 3600.0
 ARCHIVE_EVERY_S = 6 * 3600.0  # late readings of an archived month write some of its files anew: not too often
 WEBHOOKS_EVERY_S = 5.0
 AGENT_CONFIGS_EVERY_S = 60.0
@@ -101,6 +103,12 @@ def _archive(context: JobContext, now_ms: int) -> dict[str, Any]:
     return {"months": months, "readings": readings}
 
 
+def _give_up_raw(context: JobContext, now_ms: int) -> dict[str, Any]:
+    pipeline = context.pipeline
+    retention = Retention(pipeline.engine, pipeline.timeseries, pipeline)
+    return asdict(retention.run(now_ms, context.settings.raw_retention_days))
+
+
 def _bring_changes(context: JobContext, now_ms: int) -> dict[str, Any]:
     return asdict(context.webhooks.run(now_ms))
 
@@ -115,6 +123,7 @@ JOBS: tuple[Job, ...] = (
     Job("daily_roots", lambda settings: ROOTS_EVERY_S, _make_roots),
     Job("housekeeping", lambda settings: HOUSEKEEPING_EVERY_S, _keep_house),
     Job("archive", lambda settings: ARCHIVE_EVERY_S, _archive, lane="archive"),
+    Job("retention", lambda settings: RETENTION_EVERY_S, _give_up_raw),
     Job("webhooks", lambda settings: WEBHOOKS_EVERY_S, _bring_changes, lane="webhooks"),
     Job("agent_configs", lambda settings: AGENT_CONFIGS_EVERY_S, _bring_configs, lane="agent_configs"),
 )

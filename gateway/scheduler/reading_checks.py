@@ -21,11 +21,14 @@ from gateway.scheduler.adjustment_checks import AdjustmentChecks
 from gateway.scheduler.book_checks import Broken, Span
 from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.derived_stage import DerivedStage
+from gateway.scheduler.drop_checks import first_fault_of_drops, said_of_drops
 from gateway.scheduler.series import SeriesSource
 from gateway.scheduler.usage_checks import ComparedUsage, UnbookedDays
-from gateway.scheduler.usage_stage import CLAIM_HOURS, reach_of, recomputed_usage, rules_of
+from gateway.scheduler.usage_stage import CLAIM_HOURS, reach_of, rules_of, usage_over_horizon
 from gateway.scheduler.windows import windows_of
+from gateway.store.columns import EARLIEST_MS
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
+from gateway.store.drops_repository import DropsRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
 from gateway.store.timeseries import TimeSeriesStore
@@ -41,6 +44,7 @@ class ReadingChecks:
     registry: Registry
     waiting: set[SourceDay]  # enterprise, source and day that will be booked anew
     entries: int = 0
+    on_kept_digests: int = 0  # of these, those whose raw readings were dropped under retention
     notes: list[str] = field(default_factory=list)
 
     def first_fault(self, name: str, span: Span) -> Broken | None:
@@ -58,18 +62,34 @@ class ReadingChecks:
         adjusted = AdjustmentChecks(self.engine, self.waiting).first_fault(name, lines, span)
         if adjusted is not None:
             return Broken(name, adjusted[0], adjusted[1].isoformat(), adjusted[2])
-        broken = self._against_readings(enterprise, [one for one in standing if not is_line(one.draft.source)])
+        broken = self._dropped(enterprise, standing)
+        broken = broken or self._against_readings(
+            enterprise, [one for one in standing if not is_line(one.draft.source)]
+        )
         if broken is not None:
             return broken
         days = _days_of([one for one in booked if not is_line(one.draft.source)])
         fault = UnbookedDays(self.engine, self.timeseries, self.waiting).first(self.registry, enterprise, days, span)
         return None if fault is None else Broken(name, "", fault[0].isoformat(), fault[1])
 
+    def _dropped(self, enterprise: Enterprise, standing: Sequence[Entry]) -> Broken | None:
+        """Whether what was kept of dropped readings holds; says of how many entries no more than that can be said."""
+        fault = first_fault_of_drops(self.engine, enterprise.id)
+        if fault is not None:
+            return Broken(enterprise.id, "", fault[0].isoformat(), fault[1])
+        count, said = said_of_drops(self.engine, self.registry, enterprise, standing)
+        self.on_kept_digests += count
+        self.notes += [said] if said else []
+        return None
+
     def _against_readings(self, enterprise: Enterprise, standing: Sequence[Entry]) -> Broken | None:
         """Whether entries, and the stored usage of their days, are what readings and records give now."""
         registry = self.registry
-        measured = ComparedUsage(self.timeseries, partial(recomputed_usage, self.timeseries, registry))
-        series = SeriesSource(self.timeseries, partial(self.derived.computed, registry, measured))
+        drops = DropsRepository(self.engine)
+        horizon_ms = drops.horizons().get(enterprise.id, EARLIEST_MS)
+        measured = ComparedUsage(self.timeseries, partial(usage_over_horizon, self.timeseries, registry, horizon_ms))
+        computed = partial(self.derived.computed, registry, measured)
+        series = SeriesSource(self.timeseries, computed, kept_of=drops.digests)
         source = ActivitySource(RecordsRepository(self.engine), series)
         now = {(one.source, one.day): one for one in source.of_days(registry, enterprise, _days_of(standing))}
         for entry in standing:

@@ -18,6 +18,14 @@ Stretch = tuple[int, int]  # start_ms <= time < end_ms
 
 # Hourly usage of some points between two instants: as stored, or recomputed from the readings for verification.
 UsageOf = Callable[[Sequence[int], int, int], UsageColumns]
+# Digests that were kept of days whose raw readings were dropped: point -> start of the day -> digest.
+Kept = Mapping[int, Mapping[int, str]]
+KeptOf = Callable[[Sequence[int], int, int], Kept]
+
+
+def nothing_dropped(point_ids: Sequence[int], start_ms: int, end_ms: int) -> Kept:
+    """All raw readings are there."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,7 @@ class PointSeries:
 
     usage: UsageColumns  # by hour
     readings: ReadingColumns  # by time, with the last one before the stretch and the first one after it
+    kept: Mapping[int, str] = field(default_factory=dict)  # start of a day -> digest, where raw readings were dropped
 
     def around(self, start_ms: int, end_ms: int) -> ReadingColumns:
         """The readings of a part of the stretch with the last one before it and the first one after it.
@@ -49,16 +58,25 @@ class Series:
 
     usage: UsageColumns
     readings: ReadingColumns  # in the stretch, with the last one before it and the first one after it
+    kept: Kept = field(default_factory=dict)
 
     @classmethod
-    def read(cls, timeseries: TimeSeriesStore, usage_of: UsageOf, point_ids: Sequence[int], stretch: Stretch) -> Series:
+    def read(
+        cls,
+        timeseries: TimeSeriesStore,
+        usage_of: UsageOf,
+        point_ids: Sequence[int],
+        stretch: Stretch,
+        kept_of: KeptOf = nothing_dropped,
+    ) -> Series:
         start_ms, end_ms = stretch
         readings = (
             timeseries.before(point_ids, start_ms, 1),
             timeseries.read(point_ids, start_ms, end_ms),
             timeseries.after(point_ids, end_ms, 1),
         )
-        return cls(usage_of(point_ids, start_ms, end_ms), one_after_another(readings))
+        kept = kept_of(point_ids, start_ms, end_ms)
+        return cls(usage_of(point_ids, start_ms, end_ms), one_after_another(readings), kept)
 
     def of_point(self, point_id: int) -> PointSeries:
         """Views of the columns, not copies."""
@@ -66,6 +84,7 @@ class Series:
         return PointSeries(
             take_usage(usage, _rows(usage.point_id, point_id)),
             take_readings(readings, _rows(readings.point_id, point_id)),
+            self.kept.get(point_id, {}),
         )
 
 
@@ -76,6 +95,7 @@ class SeriesSource:
     timeseries: TimeSeriesStore
     usage_of: UsageOf
     ahead: Mapping[Stretch, Series] = field(default_factory=dict)  # each of all points that will be asked for
+    kept_of: KeptOf = nothing_dropped
 
     def read_ahead(self, wanted: Iterable[tuple[Stretch, int]]) -> SeriesSource:
         """A source that has the series of these (stretch, point) at hand: one read per distinct stretch."""
@@ -83,14 +103,14 @@ class SeriesSource:
         for stretch, point_id in wanted:
             points.setdefault(stretch, set()).add(point_id)
         ahead = {
-            stretch: Series.read(self.timeseries, self.usage_of, sorted(own), stretch)
+            stretch: Series.read(self.timeseries, self.usage_of, sorted(own), stretch, self.kept_of)
             for stretch, own in points.items()
         }
-        return SeriesSource(self.timeseries, self.usage_of, ahead)
+        return SeriesSource(self.timeseries, self.usage_of, ahead, self.kept_of)
 
     def of(self, point_ids: Sequence[int], stretch: Stretch) -> Series:
         found = self.ahead.get(stretch)
-        return found or Series.read(self.timeseries, self.usage_of, point_ids, stretch)
+        return found or Series.read(self.timeseries, self.usage_of, point_ids, stretch, self.kept_of)
 
 
 def _rows(point_ids: Int32s, point_id: int) -> slice:

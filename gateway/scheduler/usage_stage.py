@@ -67,6 +67,8 @@ class UsageStage:
     engine: Engine
     timeseries: TimeSeriesStore
     derived: DerivedStage
+    # Enterprise -> instant before which raw readings were dropped: hours before it stay as they are.
+    horizons: Callable[[], Mapping[str, int]] = dict
 
     def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> UsageDone:
         """Work off the dirty hours there are; those that become dirty meanwhile are the next run's.
@@ -121,7 +123,8 @@ class UsageStage:
         if not rules:
             return UsageDone()
         reached = reach_of(self.timeseries, rules, window)
-        return sum((self._replace(registry, rules, one, now_ms) for one in reached.windows()), UsageDone())
+        windows = kept_parts(registry, reached.windows(), self.horizons())
+        return sum((self._replace(registry, rules, one, now_ms) for one in windows), UsageDone())
 
     def replace(self, registry: Registry, window: Window, now_ms: int) -> UsageDone:
         """Usage of just a window's hours, and not of what its readings reach: for who looks at all hours anyway."""
@@ -129,7 +132,8 @@ class UsageStage:
         if not rules:
             return UsageDone()
         known = Window(tuple(sorted(rules)), window.start_ms, window.end_ms)
-        return self._replace(registry, rules, known, now_ms)
+        windows = kept_parts(registry, [known], self.horizons())
+        return sum((self._replace(registry, rules, one, now_ms) for one in windows), UsageDone())
 
     def _replace(self, registry: Registry, rules: dict[int, PointRule], window: Window, now_ms: int) -> UsageDone:
         """Make usage and findings of a window's hours what all of their readings give, and mark the days they are in.
@@ -197,11 +201,25 @@ def rules_of(registry: Registry, point_ids: Sequence[int]) -> dict[int, PointRul
     return rules
 
 
+def kept_parts(registry: Registry, windows: Sequence[Window], horizons: Mapping[str, int]) -> Sequence[Window]:
+    """The parts of windows whose raw readings are there: an hour out of some of its readings would be a wrong one."""
+    if not horizons:
+        return windows
+    parts: list[Window] = []
+    for window in windows:
+        starts: dict[int, list[int]] = {}
+        for point_id in window.point_ids:
+            horizon_ms = horizons.get(registry.refs_by_id[point_id].enterprise, window.start_ms)
+            starts.setdefault(max(window.start_ms, horizon_ms), []).append(point_id)
+        parts += [Window(tuple(own), first, window.end_ms) for first, own in starts.items() if first < window.end_ms]
+    return parts
+
+
 def reach_of(timeseries: TimeSeriesStore, rules: Mapping[int, PointRule], window: Window) -> Reach:
     """The hours that the readings of a window can change, of those of its points that have a rule."""
     known = tuple(sorted(rules))
-    before = usable(_neighbours(timeseries.before, known, window.start_ms, REACH, rules), rules)
-    after = usable(_neighbours(timeseries.after, known, window.end_ms, REACH, rules), rules)
+    before = usable(neighbours(timeseries.before, known, window.start_ms, REACH, rules), rules)
+    after = usable(neighbours(timeseries.after, known, window.end_ms, REACH, rules), rules)
     return Reach.of(Window(known, window.start_ms, window.end_ms), before, after)
 
 
@@ -214,20 +232,37 @@ def recomputed_usage(
     return usage_from(_readings_around(timeseries, point_ids, start_ms, end_ms, rules), rules, start_ms, end_ms).usage
 
 
+def usage_over_horizon(
+    timeseries: TimeSeriesStore,
+    registry: Registry,
+    horizon_ms: int,
+    point_ids: Sequence[int],
+    start_ms: int,
+    end_ms: int,
+) -> UsageColumns:
+    """The same, where raw readings before an instant were dropped: up to there what is stored stands for it."""
+    cut_ms = min(max(start_ms, horizon_ms), end_ms)
+    stored = timeseries.usage(point_ids, start_ms, cut_ms) if start_ms < cut_ms else UsageColumns.empty()
+    fresh = (
+        recomputed_usage(timeseries, registry, point_ids, cut_ms, end_ms) if cut_ms < end_ms else UsageColumns.empty()
+    )
+    return in_order([stored, fresh])
+
+
 def _readings_around(
     timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int, rules: Mapping[int, PointRule]
 ) -> ReadingColumns:
     """All readings of whole hours with what is needed to judge them."""
     return one_after_another(
         [
-            _neighbours(timeseries.before, point_ids, start_ms, CONTEXT, rules),
+            neighbours(timeseries.before, point_ids, start_ms, CONTEXT, rules),
             timeseries.read(point_ids, start_ms, end_ms),
-            _neighbours(timeseries.after, point_ids, end_ms, CONTEXT, rules),
+            neighbours(timeseries.after, point_ids, end_ms, CONTEXT, rules),
         ]
     )
 
 
-def _neighbours(
+def neighbours(
     ask: Callable[[Sequence[int], int, int], ReadingColumns],
     point_ids: Sequence[int],
     at_ms: int,

@@ -43,6 +43,7 @@ class Checked:
     chains: int = 0
     entries: int = 0
     entries_against_readings: int = 0
+    entries_on_kept_digests: int = 0  # of these, those whose raw readings were dropped under retention
     evidence_files: int = 0
     statements: int = 0
     signatures: int = 0
@@ -102,6 +103,7 @@ class Verifier:
                 against.notes += report.notes
                 checked.add(report)
                 checked.entries_against_readings = against.entries
+                checked.entries_on_kept_digests = against.on_kept_digests
                 if broken is not None:
                     return _report(checked, broken, against.notes)
                 progress.done += 1

@@ -17,7 +17,8 @@ reads their whole month; whoever asks for a point's month reads little more than
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ import numpy as np
 
 from collectors.clock import from_ms, to_ms
 from collectors.errors import ConfigurationError
-from gateway.store.columns import sorted_readings
+from gateway.store.columns import sorted_readings, take_readings
 from gateway.store.duckdb_file import FORMAT_WITH_ARCHIVE, quoted
 from gateway.store.timeseries import ReadingColumns
 
@@ -144,13 +145,14 @@ class Archive:
         rows = ReadingColumns(found["point_id"], found["at_ms"], found["value"], found["quality"])
         return sorted_readings(rows, arrival=found["arrival"])
 
-    def write(
-        self, cursor: duckdb.DuckDBPyConnection, month_ms: int, arrival: int, rows: ReadingColumns
-    ) -> ArchivedFile:
-        """Write a file so that it is there whole or not at all, and be sure that it says what was given."""
+    def write(self, cursor: duckdb.DuckDBPyConnection, month_ms: int, mark: str, rows: ReadingColumns) -> ArchivedFile:
+        """Write a file so that it is there whole or not at all, and be sure that it says what was given.
+
+        `mark` makes its name one that no file of these points had before.
+        """
         self.folder.mkdir(mode=0o700, exist_ok=True)
         lowest, highest = int(rows.point_id[0]), int(rows.point_id[-1])
-        name = f"{month_name(month_ms)}.{lowest}-{highest}.{arrival}.parquet"
+        name = f"{month_name(month_ms)}.{lowest}-{highest}.{mark}.parquet"
         partial = self.folder / f"{name}.partial"
         cursor.register("incoming", {column: getattr(rows, column) for column in _COLUMNS.split(", ")})
         cursor.execute(
@@ -182,14 +184,35 @@ class Archive:
             "delete from reading where at_ms >= ? and at_ms < ? and arrival <= ?",
             [month_ms, month_after(month_ms), arrival],
         )
+        self.replace(cursor, old, new)
+        cursor.execute("delete from archived_arrival")
+        cursor.execute("insert into archived_arrival values (?)", [arrival])
+        cursor.execute("update store_format set version = ?", [FORMAT_WITH_ARCHIVE])
+
+    def forget(
+        self, cursor: duckdb.DuckDBPyConnection, file: ArchivedFile, before: Mapping[int, int]
+    ) -> list[ArchivedFile] | None:
+        """Write what of a file is not forgotten: one file or none; None if all of it stays."""
+        found = cursor.execute(f"select {_COLUMNS} from {self.table([file])}").fetchnumpy()
+        rows = sorted_readings(ReadingColumns(*(found[column] for column in _COLUMNS.split(", "))))
+        points = np.array(sorted(before), np.int32)
+        limits = np.array([before[point_id] for point_id in points.tolist()], np.int64)
+        place = np.searchsorted(points, rows.point_id).clip(max=points.size - 1)
+        stays = (points[place] != rows.point_id) | (rows.at_ms >= limits[place])
+        if stays.all():
+            return None
+        rest = take_readings(rows, stays)
+        return [self.write(cursor, file.month_ms, secrets.token_hex(8), rest)] if len(rest) else []
+
+    def replace(
+        self, cursor: duckdb.DuckDBPyConnection, old: Sequence[ArchivedFile], new: Sequence[ArchivedFile]
+    ) -> None:
+        """Within the caller's transaction: these files count in place of those."""
         for file in old:
             cursor.execute("delete from archived_file where name = ?", [file.name])
         for file in new:
             values: list[Any] = [getattr(file, name) for name in ArchivedFile.__slots__]
             cursor.execute("insert into archived_file values (?, ?, ?, ?, ?, ?, ?, ?)", values)
-        cursor.execute("delete from archived_arrival")
-        cursor.execute("insert into archived_arrival values (?)", [arrival])
-        cursor.execute("update store_format set version = ?", [FORMAT_WITH_ARCHIVE])
 
     def remove_strangers(self, cursor: duckdb.DuckDBPyConnection, still_read: Collection[str]) -> int:
         """Remove files that no row names: half written, replaced, or left by a kill before their transaction."""

@@ -38,6 +38,7 @@ from gateway.store.columns import (
     touched_hours,
 )
 from gateway.store.duckdb_archive import GRACE_S, Archive, ArchivedFile, month_after, month_name, month_of
+from gateway.store.duckdb_columns import Columns, arriving, columns_of, notes, readings_of
 from gateway.store.duckdb_file import CIRCUMSTANCES, first_line, open_file
 from gateway.store.timeseries import Archived, DirtyHours, Int32s, ReadingColumns, UsageColumns
 
@@ -49,8 +50,6 @@ NOTED_LIMIT = 1_000_000
 # 122,880 rows skips nearly all of the file.
 FIRST_WINDOW_MS = HOUR_MS // 4
 WINDOW_GROWTH = 4
-
-Columns = Mapping[str, np.ndarray[Any, Any]]
 
 _READ = """
 select point_id, at_ms, value, quality, arrival from {source}
@@ -82,6 +81,7 @@ _CLEAR = """
 delete from dirty_hour using claimed
 where dirty_hour.point_id = claimed.point_id and dirty_hour.hour_ms = claimed.hour_ms and touched <= $token
 """
+_FORGET = "delete from reading using forgotten where reading.point_id = forgotten.id and at_ms < forgotten.until"
 _COUNT_DIRTY = "select count(*) from (select distinct point_id, hour_ms from dirty_hour)"
 _EXTENT = """
 select min(first_ms), max(last_ms) from (
@@ -125,9 +125,9 @@ class DuckDBStore:
             # A pair noted after the last claim still waits for the next claim, which will see these readings too.
             fresh = sorted(touched - self._noted)
             with self._transaction() as cursor:
-                _insert(cursor, "reading", _arriving(readings, last))
+                _insert(cursor, "reading", arriving(readings, last))
                 if fresh:
-                    _insert(cursor, "dirty_hour", _notes(fresh, last))
+                    _insert(cursor, "dirty_hour", notes(fresh, last))
             first_ms, last_ms = int(readings.at_ms.min()), int(readings.at_ms.max())
             if self._extent is not None:
                 first_ms, last_ms = min(first_ms, self._extent[0]), max(last_ms, self._extent[1])
@@ -145,13 +145,13 @@ class DuckDBStore:
             return ReadingColumns.empty()
         lowest, highest = int(wanted[0]), int(wanted[-1])
         if wanted.size < DENSE * (highest - lowest + 1):
-            return _readings(self._select(_READ, wanted, start=start_ms, end=end_ms))
+            return readings_of(self._select(_READ, wanted, start=start_ms, end=end_ms))
         values = {"start": start_ms, "end": end_ms, "lowest": lowest, "highest": highest}
         with self._snapshot(start_ms, end_ms, (lowest, highest)) as (cursor, files):
             # Files first: of two rows of one instant the later stands.
             sources = [self._archive.table(files)] * bool(files) + ["reading"]
             parts = [cursor.execute(_READ_RANGE.format(source=own), values).fetchnumpy() for own in sources]
-        rows = ReadingColumns.concatenate([_columns(found) for found in parts])
+        rows = ReadingColumns.concatenate([columns_of(found) for found in parts])
         if wanted.size <= highest - lowest:
             rows = take_readings(rows, np.isin(rows.point_id, wanted))
         return sorted_readings(rows)
@@ -238,7 +238,7 @@ class DuckDBStore:
         with self._reading() as cursor:
             for points, replaced in list(self._archive.pieces(cursor, month_ms, arrival)):
                 rows = self._archive.rows(cursor, month_ms, points, replaced, arrival)
-                new.append(self._archive.write(cursor, month_ms, arrival, rows))
+                new.append(self._archive.write(cursor, month_ms, str(arrival), rows))
                 old |= {file.name: file for file in replaced}
         self._has_archive = True  # before the commit: whoever looks after it must look into the files
         with self._writer, self._transaction() as cursor:
@@ -246,6 +246,30 @@ class DuckDBStore:
         self._replaced |= dict.fromkeys(old, monotonic_s())
         size = sum(file.size_bytes for file in new)
         return Archived(month_name(month_ms), sum(file.readings for file in new), len(new), size)
+
+    def forget(self, before: Mapping[int, int]) -> None:
+        """Forget readings: of each point those before its instant. File by file, and last those in the table."""
+        if not before:
+            return
+        points = min(before), max(before)
+        with self._archiving:
+            with self._reading() as cursor:
+                files = self._archive.files(cursor, end_ms=max(before.values()), points=points)
+            for file in files:
+                with self._reading() as cursor:
+                    new = self._archive.forget(cursor, file, before)
+                if new is not None:
+                    with self._writer, self._transaction() as cursor:
+                        self._archive.replace(cursor, [file], new)
+                    self._replaced[file.name] = monotonic_s()
+            wanted = {"id": np.array(list(before), np.int32), "until": np.array(list(before.values()), np.int64)}
+            with self._writer:
+                with self._transaction() as cursor:
+                    cursor.execute("delete from archived_arrival")
+                    cursor.execute("insert into archived_arrival values ($last)", {"last": self._arrival})
+                    cursor.register("forgotten", wanted)
+                    cursor.execute(_FORGET)
+                self._extent = _extent(self._one(_EXTENT))
 
     def archived(self) -> tuple[int, int]:
         """Readings in archived months, and the bytes they take."""
@@ -273,7 +297,7 @@ class DuckDBStore:
             if not wanted.size:
                 break
             query = _READ_NEAREST.replace("{order}", order)
-            found = _readings(self._select(query, wanted, start=start_ms, end=end_ms, count=count))
+            found = readings_of(self._select(query, wanted, start=start_ms, end=end_ms, count=count))
             points, counts = np.unique(found.point_id, return_counts=True)
             enough = wanted if is_last else points[counts >= count]
             parts.append(take_readings(found, np.isin(found.point_id, enough)))
@@ -350,33 +374,3 @@ def _insert(cursor: duckdb.DuckDBPyConnection, table: str, columns: Columns) -> 
     cursor.register("incoming", columns)
     cursor.execute(f"insert into {table} select * from incoming")
     cursor.unregister("incoming")
-
-
-def _arriving(readings: ReadingColumns, last: int) -> Columns:
-    """Rows of `reading`; the last row arrives as number `last`."""
-    return {
-        "point_id": readings.point_id,
-        "at_ms": readings.at_ms,
-        "value": readings.value,
-        "quality": readings.quality,
-        "arrival": np.arange(last - len(readings) + 1, last + 1, dtype=np.int64),
-    }
-
-
-def _notes(pairs: Sequence[tuple[int, int]], touched: int) -> Columns:
-    """Rows of `dirty_hour`."""
-    points, hours = zip(*pairs, strict=True)
-    return {
-        "point_id": np.array(points, dtype=np.int32),
-        "hour_ms": np.array(hours, dtype=np.int64),
-        "touched": np.full(len(pairs), touched, dtype=np.int64),
-    }
-
-
-def _columns(found: Columns) -> ReadingColumns:
-    return ReadingColumns(found["point_id"], found["at_ms"], found["value"], found["quality"])
-
-
-def _readings(found: Columns) -> ReadingColumns:
-    """Rows of `reading` as the protocol gives them. Sorting here is twice as fast as ORDER BY there."""
-    return sorted_readings(_columns(found), arrival=found["arrival"])

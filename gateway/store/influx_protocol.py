@@ -191,6 +191,20 @@ class InfluxServer:
                 response.drain_conn()  # what is left of an answer given up would be taken for the next one
                 response.release_conn()
 
+    def delete(self, influxql: str) -> None:
+        """Run a DELETE. Raises StoreRefused for another generation than 1.x, which has none in InfluxQL."""
+        version = self._known_version()
+        if not version.startswith("1."):
+            raise StoreRefused(
+                self._named(f"version {version} cannot delete by point: let the server's own retention drop readings")
+            )
+        body = urlencode({"q": influxql, **self._address.database}).encode()
+        with self._translated():
+            response = self._send("POST", "/query", body, _FORM)
+            self._raise_for_status(response)
+        for line in response.data.splitlines():
+            self._series(line, worked_out(_Answer[Any]))
+
     def close(self) -> None:
         """Close the connections."""
         self._v2_writer.close()  # type: ignore[no-untyped-call]

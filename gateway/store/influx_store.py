@@ -14,7 +14,7 @@ POINTS_PER_QUERY points, so that neither a body nor a statement grows without bo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,6 +149,17 @@ class InfluxStore:
     def archive(self, before_ms: int) -> Archived | None:
         """None: the server packs its own files."""
         return None
+
+    def forget(self, before: Mapping[int, int]) -> None:
+        """Point by point, by a DELETE of InfluxDB 1.x. Other generations, and what looks like 1.x, may not have it."""
+        for point_id, before_ms in sorted(before.items()):
+            span = _span(EARLIEST_MS, before_ms)
+            where = series_condition([self._directory(point_id)])
+            if span is None:
+                continue
+            self._server.delete(f'DELETE FROM "{READING}" WHERE {span} AND ({where})')
+            if len(self.before([point_id], before_ms, 1)):
+                raise StoreRefused("the server took a DELETE and deleted nothing: let its own retention drop readings")
 
     def archived(self) -> tuple[int, int]:
         """None: what the server packs is not known here."""

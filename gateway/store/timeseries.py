@@ -12,7 +12,7 @@ What stays true for both:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -150,6 +150,12 @@ class TimeSeriesStore(Protocol):
         """Move a month that ended before an instant to where it takes less room; None if there is none left.
 
         Every question gives the same answers before, meanwhile and after. Servers do such things by themselves.
+        """
+
+    def forget(self, before: Mapping[int, int]) -> None:
+        """Forget readings for good: of each point those before its instant. Repeating it changes nothing.
+
+        Raises StoreRefused if this engine cannot; nothing was forgotten then.
         """
 
     def archived(self) -> tuple[int, int]:

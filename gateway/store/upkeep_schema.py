@@ -1,11 +1,11 @@
-"""The tables of long upkeep that goes on after a stop: stored lists of what is still to be done.
+"""The tables of upkeep: rebuilds under way, and what is kept of raw readings that were dropped.
 
 Alembic's migrations create them, as they do those of `gateway.store.acts_schema`, with which they share one metadata.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, String, Table
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table
 
 from gateway.store import acts_schema
 
@@ -21,4 +21,36 @@ rebuilds = Table(
     Column("enterprise", String(18), primary_key=True),
     Column("next_day", String(10), nullable=False),  # the first that is still to be done; after last_day = none
     Column("begun_at_ms", BigInteger, nullable=False),
+)
+
+# Which raw readings were dropped under retention: chained by hash per enterprise. They only grow.
+raw_drops = Table(
+    "raw_drops",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 … of this enterprise
+    Column("before_ms", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("proofs", Integer, nullable=False),
+    Column("proofs_hash", String(64), nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# What is kept of each point's day whose raw readings were dropped. They only grow.
+day_proofs = Table(
+    "day_proofs",
+    metadata,
+    Column("point_id", Integer, primary_key=True, autoincrement=False),
+    Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("readings", Integer, nullable=False),
+    Column("first_ms", BigInteger),
+    Column("last_ms", BigInteger),
+    Column("lowest", Float),
+    Column("highest", Float),
+    Column("digest", String(64), nullable=False),
+    Column("enterprise", String(18), nullable=False),
+    Column("number", Integer, nullable=False),  # of the drop
+    Index(None, "enterprise", "number"),
 )

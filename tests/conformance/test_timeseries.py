@@ -279,3 +279,31 @@ def test_ping_names_the_engine_and_its_version(stand: Any) -> None:
     names = {"duckdb": "DuckDB 2.", "influxdb": "InfluxDB 1.", "plain": "a plain store", "quick": "a quick store"}
     names["archived"] = names["duckdb"]
     assert stand.store.ping().startswith(names[stand.name])
+
+
+# Not those of the simulations, which forget nothing.
+FORGETTING = ["duckdb", "archived", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))]
+
+
+@pytest.mark.parametrize("stand", FORGETTING, indirect=True)
+def test_readings_forgotten_by_point_are_gone_and_all_others_stay(stand: Any) -> None:
+    store = stand.store
+    month_ms = 31 * 24 * HOUR_MS
+    times = [T0_MS + number * month_ms for number in range(4)]
+    store.append(readings(*((point, at_ms, float(point), 0) for point in (1, 2, 3) for at_ms in times)))
+    store.put_usage(usage((1, T0_MS, 5, 0, HOUR_MS)))
+    store.forget({})
+    for _ in range(2):
+        store.forget({1: times[2], 3: times[1] + 1})
+        assert store.read([1], 0, times[3] + 1).at_ms.tolist() == times[2:]
+        assert store.read([2], 0, times[3] + 1).at_ms.tolist() == times
+        assert store.read([3], 0, times[3] + 1).at_ms.tolist() == times[2:]
+        assert store.after([1, 2, 3], 0, 1).at_ms.tolist() == [times[2], times[0], times[2]]
+        assert len(store.before([1], times[2], 1)) == 0
+        store = stand.reopen()
+    assert len(store.usage([1], T0_MS, T0_MS + HOUR_MS)) == 1
+    store.forget(dict.fromkeys((1, 2, 3), times[3] + 1))
+    assert len(store.latest([1, 2, 3])) == 0
+    store.append(readings((1, times[0], 7.0, 0)))
+    assert store.latest([1]).value.tolist() == [7.0]
+    assert len(dirty(store)) == 12

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import pickle
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from collectors.errors import StoreRefused
 from gateway.store.columns import refuse_unstorable, sorted_usage, touched_hours
 from gateway.store.timeseries import Archived, DirtyHours, ReadingColumns, UsageColumns
 
@@ -96,6 +97,9 @@ class PlainStore:
 
     def archive(self, before_ms: int) -> Archived | None:
         return None
+
+    def forget(self, before: Mapping[int, int]) -> None:
+        raise StoreRefused("a plain store forgets nothing")
 
     def archived(self) -> tuple[int, int]:
         return 0, 0

@@ -174,6 +174,23 @@ def test_a_program_that_knows_no_archive_refuses_the_file(store: DuckDBStore, pa
     assert version() == 2
 
 
+def test_forgetting_takes_whole_files_away_and_writes_only_those_anew_that_hold_both(
+    store: DuckDBStore, path: Path
+) -> None:
+    for month in (OCTOBER, NOVEMBER, DECEMBER):
+        store.append(every_minute(1, month, 10))
+    archive_all(store, DECEMBER)
+    store.forget({1: NOVEMBER + 5 * 60_000, 2: EVER})
+    assert store.archived()[0] == 5
+    assert len(store.read([1], 0, EVER)) == 15
+    store.close()
+    again = DuckDBStore(path)  # files that count no longer are gone by the next run
+    again.archive(0)
+    assert len(list(folder_of(path).iterdir())) == 1
+    assert len(again.read([1], 0, EVER)) == 15
+    again.close()
+
+
 def test_what_no_row_names_is_removed(store: DuckDBStore, path: Path) -> None:
     store.append(every_minute(1, OCTOBER, 3))
     archive_all(store)
@@ -359,6 +376,11 @@ class ArchiveModel(RuleBasedStateMachine):
     @rule(before=times)
     def archive(self, before: int) -> None:
         archive_all(self.store, before)
+
+    @rule(limits=st.dictionaries(points, times, min_size=1))
+    def forget(self, limits: dict[int, int]) -> None:
+        self.store.forget(limits)
+        self.stored = {key: value for key, value in self.stored.items() if key[1] >= limits.get(key[0], 0)}
 
     @rule()
     def archive_one(self) -> None:
