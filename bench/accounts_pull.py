@@ -14,18 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from bench.figure import Figure, Target, figure_of, median_of, percentile
 from bench.plant import ROLLED_UP_MS, a_day, open_house, rolled_up_plants
 from bench.processes import BenchFailed, served
 from bench.scale import Bench
 from collectors.clock import monotonic_s
-from gateway.accounts.documents import body_of, statement_from
-from gateway.accounts.rating_documents import rating_from
 from gateway.store import schema
 from gateway.store.canonical_json import sha256_of
-from gateway.store.columns import take_readings
 from gateway.store.database import writing
 from gateway.store.statements_repository import StatementsRepository
 from gateway.wiring import House
@@ -57,37 +53,41 @@ def run(bench: Bench) -> Iterator[Figure]:
 
 def _seed(data_dir: Path, enterprises: int) -> str:
     """Statements and ratings of all enterprises and months; gives a platform's token."""
-    house = open_house(data_dir, rolled_up_plants(enterprises))
-    first = next(iter(house.registry().enterprises.values()))
-    points = [point.point_id for point in first.points()]
+    plants = rolled_up_plants(enterprises)
+    house = open_house(data_dir, plants[:1])
     for columns in a_day(house):
-        house.timeseries.append(take_readings(columns, np.isin(columns.point_id, points)))
+        house.timeseries.append(columns)
     house.pipeline.run(ROLLED_UP_MS)
-    _copy_statement(house)
+    house.close()
+    house = open_house(data_dir, plants)
+    _copy_statement(house, plants[0].id)
     token: str = house.operations.call("token_create", role="platform", subject="bench")["token"]
     house.close()
     return token
 
 
-def _copy_statement(house: House) -> None:
+def _copy_statement(house: House, first: str) -> None:
     """The first enterprise's statement and rating, for every enterprise and month."""
-    first = next(iter(house.registry().enterprises))
     stored = StatementsRepository(house.engine)
     newest = stored.newest(first, "2026-10")
     rated = stored.rating(first, "2026-10", 1)
     if newest is None or rated is None:
         raise BenchFailed("the roll-up made no statement to copy")
-    statement, rating = statement_from(newest.body), rating_from(rated.body)
-    statements, ratings = [], []
-    for enterprise in house.registry().enterprises:
-        for month in MONTHS:
-            body = body_of(msgspec.structs.replace(statement, enterprise=enterprise, period=month))
-            statements.append(replace(newest, enterprise=enterprise, period=month, body=body, hash=sha256_of(body)))
-            body = body_of(msgspec.structs.replace(rating, enterprise=enterprise, period=month))
-            ratings.append(replace(rated, enterprise=enterprise, period=month, body=body))
     with writing(house.engine) as connection:
-        connection.execute(schema.statements.insert(), [asdict(one) for one in statements])
-        connection.execute(schema.ratings.insert(), [asdict(one) for one in ratings])
+        for month in MONTHS:
+            statements, ratings = [], []
+            for enterprise in house.registry().ids:
+                body = _told_of(newest.body, first, enterprise, month)
+                own = replace(newest, enterprise=enterprise, period=month, body=body, hash=sha256_of(body))
+                statements.append(asdict(own))
+                body = _told_of(rated.body, first, enterprise, month)
+                ratings.append(asdict(replace(rated, enterprise=enterprise, period=month, body=body)))
+            connection.execute(schema.statements.insert(), statements)
+            connection.execute(schema.ratings.insert(), ratings)
+
+
+def _told_of(body: str, first: str, enterprise: str, month: str) -> str:
+    return body.replace(f'"{first}"', f'"{enterprise}"').replace('"2026-10"', f'"{month}"')
 
 
 def _pulled_s(port: int, token: str, expected: int) -> list[float]:

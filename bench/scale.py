@@ -18,7 +18,7 @@ class Scale:
     cycles: int = 20  # over Modbus TCP
     meters: int = 100  # behind one Modbus TCP address
     enterprises: int = 100  # of 10 points, one reading a minute for a day, rolled up
-    accounts: int = 2_000  # enterprises whose statements are pulled, of 12 months each
+    accounts: int = 10_000  # enterprises whose statements are pulled, of 12 months each
     load_s: float = 20.0  # of load while memory is watched
     points: int = 10_000  # of one reading a minute for a day, made into usage
     year_days: int = 365  # of two enterprises, with a late reading near its beginning

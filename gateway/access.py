@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, cast
 
 from collectors.errors import ConfigurationError
@@ -24,6 +25,7 @@ from gateway.store.token_repository import StoredToken, TokenRepository
 Role = Literal["device", "enterprise", "park", "platform", "admin"]
 
 _TOKEN = re.compile(r"tm_([0-9a-f]{16})_([0-9a-f]{64})\Z")
+MAX_REMEMBERED = 256  # roles and subjects whose enterprises are remembered
 _ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 
 
@@ -79,9 +81,17 @@ def sees(principal: Principal, enterprise: Enterprise) -> bool:
     return rule is not None and rule(principal.subject, enterprise)
 
 
-def visible_enterprises(registry: Registry, principal: Principal) -> dict[str, Enterprise]:
-    """What somebody may see, by id in order."""
-    return {key: own for key, own in sorted(registry.enterprises.items()) if sees(principal, own)}
+def visible_enterprises(registry: Registry, principal: Principal) -> Mapping[str, Enterprise]:
+    """What somebody may see, by id in order; worked out once for each version of the registry."""
+    key = principal.role, principal.subject
+    found = registry.chosen.get(key)
+    if found is None:
+        if len(registry.chosen) >= MAX_REMEMBERED:
+            registry.chosen.clear()
+        every = ((own, registry.enterprises[own]) for own in registry.ids)
+        found = MappingProxyType({own: enterprise for own, enterprise in every if sees(principal, enterprise)})
+        registry.chosen[key] = found
+    return found
 
 
 class Access:

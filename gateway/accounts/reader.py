@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from collectors.profile import MeterProfile
 from gateway.accounts import stored
+from gateway.accounts.bulk import account_texts
 from gateway.accounts.devices import HealthDocument, health_of
 from gateway.accounts.documents import (
     EntryDocument,
@@ -227,11 +228,11 @@ class AccountReader:
     def account_texts(
         self, enterprises: Sequence[str], period: Period
     ) -> tuple[dict[str, msgspec.Raw], dict[str, msgspec.Raw]]:
-        """Newest statements and ratings of a period as JSON text, of those that have one: for handing on in bulk."""
-        return (
-            stored.statement_texts_of_period(self._engine, enterprises, period.text),
-            stored.rating_texts_of_period(self._engine, enterprises, period.text),
-        )
+        """Newest statements and ratings of a period as JSON text, of those that have one: for handing on in bulk.
+
+        `enterprises` in order.
+        """
+        return account_texts(self._engine, self._registry().ids, enterprises, period.text)
 
     def ratings(self, enterprises: Iterable[str], period: Period) -> dict[str, RatingDocument]:
         """The newest rating of a period, of those that have one."""

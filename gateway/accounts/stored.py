@@ -97,21 +97,6 @@ def statements_of_period(engine: Engine, enterprises: Iterable[str], period: str
     return {row.enterprise: _statement(row) for row in rows}
 
 
-def statement_texts_of_period(engine: Engine, enterprises: Iterable[str], period: str) -> dict[str, msgspec.Raw]:
-    """As JSON text, what `statements_of_period` gives: the stored bodies, not read and written again."""
-    columns = ("enterprise", "body", "hash", "signature", "predecessor")
-    query = select(*(statements.c[name] for name in columns)).where(statements.c.period == period)
-    rows = _of_enterprises(engine, query.order_by(statements.c.version), statements.c.enterprise, enterprises)
-    return {row.enterprise: msgspec.Raw(_spliced(row).encode()) for row in rows}  # the last version stands
-
-
-def rating_texts_of_period(engine: Engine, enterprises: Iterable[str], period: str) -> dict[str, msgspec.Raw]:
-    """As JSON text, what `ratings_of_period` gives."""
-    query = select(ratings.c.enterprise, ratings.c.body).where(ratings.c.period == period).order_by(ratings.c.version)
-    rows = _of_enterprises(engine, query, ratings.c.enterprise, enterprises)
-    return {row.enterprise: msgspec.Raw(row.body.encode()) for row in rows}
-
-
 def statements_of_enterprise(engine: Engine, enterprise: str, months: Sequence[str]) -> dict[str, StatementDocument]:
     """The newest stored statement of each of these months."""
     query = (
@@ -186,19 +171,6 @@ def _statement(row: Row[Any]) -> StatementDocument:
     return msgspec.structs.replace(
         statement_from(row.body), hash=row.hash, signature=row.signature, predecessor=row.predecessor
     )
-
-
-# How a body spells what only its row knows. Text that a body quotes has its quotation marks escaped.
-_NO_HASH, _NO_SIGNATURE = '"hash":""', '"signature":""'
-
-
-def _spliced(row: Row[Any]) -> str:
-    """The body with hash and signature put in; one that is spelt otherwise is read and written."""
-    body: str = row.body
-    if body.count(_NO_HASH) != 1 or body.count(_NO_SIGNATURE) != 1:
-        return msgspec.json.encode(_statement(row)).decode()
-    body = body.replace(_NO_HASH, f'"hash":"{row.hash}"')
-    return body.replace(_NO_SIGNATURE, f'"signature":"{row.signature}"')
 
 
 # --- entries --------------------------------------------------------------------------------------------------------

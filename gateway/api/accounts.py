@@ -6,7 +6,8 @@ bounded; with it they give one page, and the Link header says where the next beg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import cast
 from urllib.parse import urlencode
@@ -56,22 +57,23 @@ def _in_other_formats(view: Callable[[], ResponseReturnValue]) -> Callable[[], R
 def list_accounts(query: AccountsQuery) -> AccountPage:
     """Statement and rating of every enterprise this token may see, newest versions; JSON, NDJSON, CSV or Parquet."""
     period, limit = _period(query), paging.limit_of(query.limit)
-    enterprises = _from(query)
-    page = enterprises[:limit]
-    return AccountPage(items=_items(page, period), next=page[-1].id if len(enterprises) > limit else None)
+    visible, ids = _from(query)
+    page = ids[:limit]
+    items = _items([visible[own] for own in page], period)
+    return AccountPage(items=items, next=page[-1] if len(ids) > limit else None)
 
 
 def _streamed(kind: str) -> Response:
     query = checked_query(AccountsQuery)
     period, limit = _period(query), paging.limit_of(query.limit)
-    enterprises = _from(query)
-    wanted = enterprises if query.limit is None else enterprises[:limit]
-    body = stream_with_context(FORMATS[kind](_read(wanted, period)))
+    visible, ids = _from(query)
+    wanted = ids if query.limit is None else ids[:limit]
+    body = stream_with_context(FORMATS[kind](_read(visible, wanted, period)))
     response = Response(body, content_type=kind if kind == PARQUET else f"{kind}; charset=utf-8")
     if kind == PARQUET:
         response.headers["Content-Disposition"] = f'attachment; filename="accounts-{period.text}.parquet"'
-    if len(wanted) < len(enterprises):
-        link = urlencode({"period": period.text, "limit": limit, "cursor": wanted[-1].id})
+    if len(wanted) < len(ids):
+        link = urlencode({"period": period.text, "limit": limit, "cursor": wanted[-1]})
         response.headers["Link"] = f'<{request.path}?{link}>; rel="next"'
     return response
 
@@ -83,10 +85,11 @@ def _period(query: AccountsQuery) -> Period:
     return period
 
 
-def _from(query: AccountsQuery) -> list[Enterprise]:
-    """The enterprises from the cursor on."""
-    after = paging.after_key(query.cursor)
-    return [own for own in visible_enterprises(parts().registry(), caller()).values() if own.id > after]
+def _from(query: AccountsQuery) -> tuple[Mapping[str, Enterprise], list[str]]:
+    """Whom the caller may see, and the ids of those from the cursor on."""
+    visible = visible_enterprises(parts().registry(), caller())
+    ids = list(visible)
+    return visible, ids[bisect_right(ids, paging.after_key(query.cursor)) :]
 
 
 def _negotiated() -> str:
@@ -99,9 +102,9 @@ def _negotiated() -> str:
     return kind
 
 
-def _read(enterprises: Sequence[Enterprise], period: Period) -> Iterator[AccountItem]:
-    for first in range(0, len(enterprises), STREAM_PAGE):
-        yield from _items(enterprises[first : first + STREAM_PAGE], period)
+def _read(visible: Mapping[str, Enterprise], ids: Sequence[str], period: Period) -> Iterator[AccountItem]:
+    for first in range(0, len(ids), STREAM_PAGE):
+        yield from _items([visible[own] for own in ids[first : first + STREAM_PAGE]], period)
 
 
 def _items(enterprises: Sequence[Enterprise], period: Period) -> list[AccountItem]:

@@ -6,6 +6,7 @@ Pure data. `registry.loading` makes it from a file, `registry.repository` keeps 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -261,6 +262,16 @@ class Registry:
     version: int
     parks: dict[str, Park]
     enterprises: dict[str, Enterprise]
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Of all enterprises, in order."""
+        return tuple(sorted(self.enterprises))
+
+    @cached_property
+    def chosen(self) -> dict[tuple[str, str], Mapping[str, Enterprise]]:
+        """Room to remember whom a role and subject may see, as long as nothing is applied (`gateway.access`)."""
+        return {}
 
     @cached_property
     def points_by_name(self) -> dict[tuple[str, str, str], Point]:
