@@ -46,7 +46,7 @@ def finding_of(enterprise: str, sender: str, hour_ms: int, held: Held) -> Findin
         hour_ms,
         "warning",
         {"sender": sender, "quota": held.quota, "limit_per_s": held.limit_per_s},
-        f"{sender} 的上报超出配额({zh}),网关已要求其稍后再发;数据保存在发送端,未丢失。",
+        f"{sender} 的上报超出配额（{zh}），网关已要求其稍后再发；数据保存在发送端，未丢失。",
         f"{sender} sent more than its quota ({en}) and is held off; what it could not deliver is kept and comes later.",
     )
 
