@@ -132,14 +132,14 @@ def _source(source: str, activity: str, scope: int, *feeds: str) -> Source:
     return Source(source, activity, scope, "production", tuple(Feed(*feed.split(".")) for feed in feeds))
 
 
-def a_day(house: House) -> Iterator[ReadingColumns]:
-    """A day of one reading a minute of every point and the first of the next day; by quarters of an hour."""
+def a_day(house: House, every_min: int = 1) -> Iterator[ReadingColumns]:
+    """A day of one reading in some minutes of every point and the first of the next day; fifteen at a time."""
     points = [point for enterprise in house.registry().enterprises.values() for point in enterprise.points()]
     point_id = np.array([point.point_id for point in points], np.int32)
     is_power = np.array([point.quantity == "power" for point in points])
     per_minute = 1.0 + (point_id % 97).astype(np.float64) / 10
-    for first in range(0, MINUTES + 1, 15):
-        minute = np.arange(first, min(first + 15, MINUTES + 1), dtype=np.int64)
+    for first in range(0, MINUTES + 1, 15 * every_min):
+        minute = np.arange(first, min(first + 15 * every_min, MINUTES + 1), every_min, dtype=np.int64)
         counters = 1000.0 + minute[:, None] * per_minute[None, :]
         gauges = per_minute[None, :] * 60 + (minute[:, None] * 7 + point_id[None, :]) % 11
         values = np.round(np.where(is_power, gauges, counters), 3).astype(np.float64)

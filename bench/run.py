@@ -25,6 +25,7 @@ from bench import (
     memory,
     modbus_cycle,
     rollup,
+    rollup_size,
     usage,
     verify,
 )
@@ -42,6 +43,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "modbus_cycle": modbus_cycle.run,
     "usage": usage.run,
     "rollup": rollup.run,
+    "rollup_size": rollup_size.run,
     "late_reading": late_reading.run,
     "verify": verify.run,
     "accounts_pull": accounts_pull.run,

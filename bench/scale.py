@@ -23,10 +23,11 @@ class Scale:
     points: int = 10_000  # of one reading a minute for a day, made into usage
     year_days: int = 365  # of two enterprises, with a late reading near its beginning
     chains: int = 100  # of a year each, verified
+    sizes: tuple[int, ...] = (10, 100, 1_000, 10_000)  # enterprises, rolled up one size after another
 
 
 FULL = Scale()
-TINY = Scale(1, 60, 100, 2, 20, 5, 20, 2, 3, 2, 20, 1.0, 20, 20, 2)
+TINY = Scale(1, 60, 100, 2, 20, 5, 20, 2, 3, 2, 20, 1.0, 20, 20, 2, (1, 2, 4))
 
 
 @dataclass(frozen=True, slots=True)

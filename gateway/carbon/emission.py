@@ -22,7 +22,7 @@ MICRO = 1_000_000
 
 def round_half_even(value: Fraction | Decimal | int) -> int:
     """The one rounding of the books: to the nearest integer, a half to the even one (banker's rounding)."""
-    return round(Fraction(value))
+    return value if isinstance(value, int) else round(Fraction(value))
 
 
 def emission_of(activity: Activity, chosen: ChosenFactor) -> Emission:

@@ -41,7 +41,7 @@ Bools = npt.NDArray[np.bool_]
 REACH = 6  # neighbouring readings on each side whose hours a reading can change
 CONTEXT = 6  # further readings on each side that must be at hand to judge those
 MAX_VALUE = 9.0e12  # millionths of anything larger do not fit 64 bits
-CHUNK_ROWS = 2_000_000  # rows worked on at once
+CHUNK_ROWS = 131_072  # rows worked on at once: columns of a million fall out of the processor's cache between steps
 
 # kind -> how its steps are made
 SEGMENTS: dict[Kind, Callable[[Tracks, Mapping[int, PointRule], OddityLog], Segments]] = {

@@ -19,7 +19,7 @@ from gateway.carbon.calendar import day_start_ms, day_window_ms, local_day
 from gateway.carbon.choices import findings_of
 from gateway.carbon.emission import draft_of
 from gateway.carbon.factors import FactorBook
-from gateway.carbon.model import Activity, Draft, Entry, Finding, MissingFactor, Reason
+from gateway.carbon.model import Activity, Draft, Finding, MissingFactor, Reason
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource, points_of
 from gateway.store.adjustments_repository import AdjustmentsRepository
@@ -126,7 +126,7 @@ class EntriesStage:
         with writing(self.engine) as connection:
             book = LedgerRepository(connection)
             stood = book.standing_on({one.enterprise: one.every_day() for one in due})
-            entries: list[Entry] = []
+            postings_of: dict[str, list[ledger.Posting]] = {}
             for one in due:
                 standing = [
                     entry
@@ -135,7 +135,13 @@ class EntriesStage:
                 ]
                 postings = ledger.diff(standing, one.drafts, one.corrected)
                 if postings:
-                    entries += ledger.append(book.newest(one.enterprise), postings, now_ms)
+                    postings_of[one.enterprise] = postings
+            heads = book.newest_of(postings_of)
+            entries = [
+                entry
+                for name, postings in postings_of.items()
+                for entry in ledger.append(heads.get(name), postings, now_ms)
+            ]
             book.append(entries)
             FindingsRepository(connection).replace_all(
                 [judged for one in due for judged in one.judged],
