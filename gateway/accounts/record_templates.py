@@ -21,22 +21,22 @@ _ECONOMIC_NAMES = {"output_value": Name("工业总产值", "output value"), "add
 
 # column -> (zh, en) in the sheet of words
 WORDS: dict[str, tuple[str, str]] = {
-    "id": ("记录编号,自拟且不重复使用", "made by you, never used for another record"),
+    "id": ("记录编号，自拟且不重复使用", "made by you, never used for another record"),
     "source": ("排放源编号", "emission source of the registry"),
     "product": ("产品编号", "product of the registry"),
-    "economic": ("output_value 产值,added_value 增加值", "output_value or added_value"),
-    "bill": ("账单对应的计量点(设备.点)", "device.point that a bill is about: compared, never booked"),
-    "reading": ("人工抄表的计数器(设备.点)", "device.point of a counter read by hand: compared, never booked"),
-    "from": ("起始日(含)", "first day"),
-    "to": ("截止日(不含)", "first day that is no longer covered"),
-    "date": ("单日,代替 from 与 to", "one day, in place of from and to"),
-    "amount": ("数量,不为负", "not negative"),
+    "economic": ("output_value 产值，added_value 增加值", "output_value or added_value"),
+    "bill": ("账单对应的计量点（设备.点）", "device.point that a bill is about: compared, never booked"),
+    "reading": ("人工抄表的计数器（设备.点）", "device.point of a counter read by hand: compared, never booked"),
+    "from": ("起始日（含）", "first day"),
+    "to": ("截止日（不含）", "first day that is no longer covered"),
+    "date": ("单日，代替 from 与 to", "one day, in place of from and to"),
+    "amount": ("数量，不为负", "not negative"),
     "unit": ("单位", "unit"),
     "note": ("备注", "remark"),
-    "supersedes": ("更正哪一条记录(其编号)", "id of the record that this one corrects"),
+    "supersedes": ("更正哪一条记录（其编号）", "id of the record that this one corrects"),
     "parallel": ("true 表示与同期其他记录并存", "true: comes on top of others of the same days"),
-    "evidence": ("凭证文件名(随同上传)或其 SHA-256", "name of a file sent along, or its SHA-256"),
-    "evidence_sha256": ("凭证文件的 SHA-256,用于核对", "the file's SHA-256, to be checked"),
+    "evidence": ("凭证文件名（随同上传）或其 SHA-256", "name of a file sent along, or its SHA-256"),
+    "evidence_sha256": ("凭证文件的 SHA-256，用于核对", "the file's SHA-256, to be checked"),
 }
 
 

@@ -80,9 +80,9 @@ class LimitLevels:
             return []
         trait, base = self.adjust.trait, self.adjust.base
         if trait not in traits:
-            return [(f"未登记 {trait},按 {base} 计", f"{trait} is not registered: {base} is taken")]
+            return [(f"未登记 {trait}，按 {base} 计", f"{trait} is not registered: {base} is taken")]
         text = f"{trait} = {traits[trait]}"
-        return [(f"按 {text} 修正({self.adjust.clause})", f"adjusted for {text} ({self.adjust.clause})")]
+        return [(f"按 {text} 修正（{self.adjust.clause}）", f"adjusted for {text} ({self.adjust.clause})")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,18 +40,18 @@ SERIES_WITH_DEFAULTS = ("process.", "material.")  # general defaults, not the pl
 # What a choice may rest on that somebody should know: name -> (zh, en).
 DOUBTS: dict[str, tuple[str, str]] = {
     "source.evidence_missing": (
-        "绿色电力缺少覆盖该日的凭证(绿证、合同或结算单),按电网因子计入。",
+        "绿色电力缺少覆盖该日的凭证（绿证、合同或结算单），按电网因子计入。",
         "No certificate, contract or settlement covers this day's green power; it is booked with the grid factor.",
     ),
     "source.gas_conditions_assumed": (
-        "气量以工况立方米给出,暂按标准状态(0 °C、101.325 kPa)计算;请接入标况流量或登记换算。",
+        "气量以工况立方米给出，暂按标准状态（0 °C、101.325 kPa）计算；请接入标况流量或登记换算。",
         (
             "The gas volume is in m3 at the meter's conditions and was taken as normal (0 °C, 101.325 kPa); connect "
             "the converted volume (gas_volume_normal) to be exact."
         ),
     ),
     "source.footprint_expired": (
-        "登记的供应商因子不覆盖该日,暂按通用缺省值计入;请更新供应商声明。",
+        "登记的供应商因子不覆盖该日，暂按通用缺省值计入；请更新供应商声明。",
         "No supplier's footprint of this source covers this day; it is booked with the general default. Renew it.",
     ),
 }

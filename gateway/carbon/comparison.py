@@ -25,6 +25,7 @@ from gateway.registry.model import Method
 
 MICRO = 1_000_000
 
+UNIT_NAMES = {MONEY: "万元", "piece": "件"}  # in Chinese; others are written as they are
 COLOUR_NAMES = {"green": "绿", "yellow": "黄", "orange": "橙", "red": "红", "grey": "灰"}
 
 
@@ -156,7 +157,7 @@ def compare(name: MetricName, statement: Statement, policy: Policy, given: Ratin
     if not fitting:
         return Missing(
             "no_benchmark",
-            f"{kind.zh}:政策中没有行业 {given.industry} 及其产品的适用基准。",
+            f"{kind.zh}：政策中没有行业 {given.industry} 及其产品的适用基准。",
             f"{kind.en}: the policy has no benchmark for industry {given.industry} and its output.",
         )
     for benchmark in fitting:
@@ -164,17 +165,17 @@ def compare(name: MetricName, statement: Statement, policy: Policy, given: Ratin
         if unjudged:
             return Missing(
                 "no_benchmark",
-                f"{kind.zh}:产品 {unjudged} 未登记限额等级,能耗无法分别评价。",
+                f"{kind.zh}：产品 {unjudged} 未登记限额等级，能耗无法分别评价。",
                 f"{kind.en}: {unjudged} has no registered limit level, so the plant's sum cannot be judged.",
             )
         reference = _reference(benchmark, policy, given)
         if reference is not None:
             return _compared(benchmark, statement, reference)
-    units = ", ".join(dict.fromkeys(unit for one in fitting for unit in _units(one, policy, given)))
+    units = list(dict.fromkeys(unit for one in fitting for unit in _units(one, policy, given)))
     return Missing(
         "no_output",
-        f"{kind.zh}:缺少产出数据({units}),请上报活动记录。",
-        f"{kind.en}: no output was reported in {units}; send activity records.",
+        f"{kind.zh}：缺少产出数据（{'、'.join(UNIT_NAMES.get(unit, unit) for unit in units)}），请上报活动记录。",
+        f"{kind.en}: no output was reported in {', '.join(units)}; send activity records.",
     )
 
 
@@ -289,16 +290,16 @@ def _compared(benchmark: Benchmark, statement: Statement, reference: _Reference)
 def _sentence(benchmark: Benchmark, metric: Metric, reference: _Reference) -> tuple[str, str]:
     kind = METRICS[benchmark.metric]
     what_zh, what_en = ("行业均值", "the industry mean") if benchmark.limit is None else ("限定值", "the limit level")
-    demo_zh, demo_en = ("(演示值)", " (a demo value)") if benchmark.demo else ("", "")
+    demo_zh, demo_en = ("（演示值）", " (a demo value)") if benchmark.demo else ("", "")
     if metric.ratio is None:
         against_zh = f"{what_zh}{demo_zh} {metric.benchmark:.4g}"
         against_en = f"against {what_en}{demo_en} of {metric.benchmark:.4g}"
     else:
         against_zh = f"为{what_zh}{demo_zh} {metric.benchmark:.4g} 的 {metric.ratio:.2f} 倍"
         against_en = f"is {metric.ratio:.2f} × {what_en}{demo_en} of {metric.benchmark:.4g}"
-    notes_zh = "".join(f";{zh}" for zh, _ in reference.notes)
+    notes_zh = "".join(f"；{zh}" for zh, _ in reference.notes)
     notes_en = "".join(f"; {en}" for _, en in reference.notes)
     figure = f"{metric.value:.4g} {metric.unit}"
-    zh = f"{kind.zh} {figure},{against_zh}:{COLOUR_NAMES[metric.colour]}。依据:{benchmark.derived.zh}{notes_zh}"
+    zh = f"{kind.zh} {figure}，{against_zh}：{COLOUR_NAMES[metric.colour]}。依据：{benchmark.derived.zh}{notes_zh}"
     en = f"{kind.en} {figure} {against_en}: {metric.colour}. Basis: {benchmark.derived.en}{notes_en}"
     return zh, en

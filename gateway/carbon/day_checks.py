@@ -39,7 +39,7 @@ USUAL_RECORDS = 4  # earlier records of a product that make an amount usual
 SENTENCES: dict[str, tuple[Severity, str, str]] = {
     "balance.unaccounted": (
         "warning",
-        "总表 {parent} {unit},各分表合计 {children} {unit},有 {difference} {unit} 去向不明,超出允许的 {tolerance}。",
+        "总表 {parent} {unit}，各分表合计 {children} {unit}，有 {difference} {unit} 去向不明，超出允许的 {tolerance}。",
         (
             "The parent meter shows {parent} {unit}, its children together {children} {unit}: {difference} {unit} are "
             "unaccounted for, more than the allowed {tolerance}."
@@ -47,7 +47,7 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "balance.exceeded": (
         "error",
-        "各分表合计 {children} {unit},超过总表的 {parent} {unit},相差 {difference} {unit}。请检查倍率、接线与登记。",
+        "各分表合计 {children} {unit}，超过总表的 {parent} {unit}，相差 {difference} {unit}。请检查倍率、接线与登记。",
         (
             "The children together show {children} {unit}, more than the parent's {parent} {unit} by {difference}. "
             "Check ratios, wiring and the registry."
@@ -55,12 +55,12 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "point.missing": (
         "warning",
-        "全天没有读数({points} 个点),此前有过。",
+        "全天没有读数（{points} 个点），此前有过。",
         "No readings all day ({points} points), though there were some before.",
     ),
     "flatline.counter": (
         "warning",
-        "计数器全天没有走动,而同一仪表的功率合计 {power} kWh。请检查计数器。",
+        "计数器全天没有走动，而同一仪表的功率合计 {power} kWh。请检查计数器。",
         "The counter stood still all day while the same device's power adds up to {power} kWh. Check the counter.",
     ),
     "flatline.gauge": (
@@ -70,22 +70,22 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "derived.incomplete": (
         "warning",
-        "{input} 有用量的 {known} 小时中,有 {missing} 小时无法推导,未计入。",
+        "{input} 有用量的 {known} 小时中，有 {missing} 小时无法推导，未计入。",
         "Of {known} hours in which {input} is known, {missing} could not be computed; they are not booked.",
     ),
     "output.without_energy": (
         "error",
-        "{from} 至 {to} 申报产量 {output} {unit},其间没有任何能源用量。",
+        "{from} 至 {to} 申报产量 {output} {unit}，其间没有任何能源用量。",
         "An output of {output} {unit} is reported from {from} to {to}, and no energy was used meanwhile.",
     ),
     "output.little_energy": (
         "warning",
-        "{from} 至 {to} 单位产量能耗 {intensity} kgce/{unit},仅为以往中位数 {usual} 的 {share}。",
+        "{from} 至 {to} 单位产量能耗 {intensity} kgce/{unit}，仅为以往中位数 {usual} 的 {share}。",
         "From {from} to {to} an output took {intensity} kgce/{unit}, {share} of the {usual} it took before (median).",
     ),
     "reconcile.bill": (
         "warning",
-        "账单 {record}({from} 至 {to})为 {bill} {unit},计量为 {metered} {unit},相差 {share},超出允许的 {tolerance}。",
+        "账单 {record}（{from} 至 {to}）为 {bill} {unit}，计量为 {metered} {unit}，相差 {share}，超出 {tolerance}。",
         (
             "Bill {record} ({from} to {to}) says {bill} {unit}, the meter {metered} {unit}: they differ by {share}, "
             "more than the allowed {tolerance}."
@@ -93,7 +93,7 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "reconcile.reading": (
         "warning",
-        "人工抄表 {record} 为 {value} {unit},而当日计数器在 {low} 与 {high} 之间。",
+        "人工抄表 {record} 为 {value} {unit}，而当日计数器在 {low} 与 {high} 之间。",
         "The hand reading {record} is {value} {unit}, but the counter went from {low} to {high} on that day.",
     ),
 }

@@ -17,22 +17,22 @@ from gateway.carbon.model import OPERATOR_BASIS, Draft
 BASES: dict[str, tuple[str, str]] = {
     "exact": ("因子的年份与地区相符", "the factor is meant for this year and region"),
     "older_edition": (
-        "该年因子尚未公布,暂用最近已公布的版本",
+        "该年因子尚未公布，暂用最近已公布的版本",
         "this year's factor is not out yet; the newest one is used",
     ),
-    "regional_fallback": ("该地区无因子,采用全国值", "the region has no factor; the national one is used"),
+    "regional_fallback": ("该地区无因子，采用全国值", "the region has no factor; the national one is used"),
     "default": (
-        "采用通用缺省值,宜以供应商或实测数据替代",
+        "采用通用缺省值，宜以供应商或实测数据替代",
         "a general default; the supplier's or an own figure is better",
     ),
     "supplier_specific": ("采用登记中指定的供应商因子", "the supplier's factor named in the registry"),
     "own_analysis": ("采用本厂化验实测值", "the plant's own laboratory figures, in place of defaults"),
     "stoichiometric": ("按碳与二氧化碳的摩尔质量换算", "follows from the molar masses of carbon and CO2"),
     "measured_elsewhere": (
-        "仅计能耗,排放已由烟气连续监测计量",
+        "仅计能耗，排放已由烟气连续监测计量",
         "energy only: the emission is in the stack's continuous measurement",
     ),
-    "operator": ("人工调整,附理由与凭证", "an operator's adjustment, with reason and evidence"),
+    "operator": ("人工调整，附理由与凭证", "an operator's adjustment, with reason and evidence"),
     "measured": ("排放量为实测", "the emission itself was measured"),
     "zero_with_evidence": ("有凭证的绿色电力按零计", "green power with evidence counts zero"),
 }

@@ -108,7 +108,7 @@ class FactorBook:
         if activity.unit not in kind.units:
             return MissingFactor(
                 activity.kind,
-                f"{kind.zh}不能以 {activity.unit} 计量,应为 {'、'.join(kind.units)}。",
+                f"{kind.zh}不能以 {activity.unit} 计量，应为 {'、'.join(kind.units)}。",
                 f"{kind.en} cannot be given in {activity.unit}: use {', '.join(kind.units)}.",
             )
         return choose(Question(self, activity, kind, method, as_of))

@@ -188,7 +188,7 @@ def _by_life_cycle_g(draft: Draft, factor: Factor) -> int:
 def _notes(kept: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (
-            f"{activity}:无已公布的全生命周期因子,沿用账户数值。",
+            f"{activity}：无已公布的全生命周期因子，沿用账户数值。",
             f"{activity}: no life-cycle factor is published; the account's own figure is kept.",
         )
         for activity in kept

@@ -150,11 +150,11 @@ Taken = tuple[str, date, int, int, int, str]
 
 def _link(entry: Entry, seq: int, previous: str) -> Wrong:
     if entry.seq != seq + 1:
-        return f"序号应为 {seq + 1}:有分录缺失", f"number {seq + 1} was expected: an entry is missing"
+        return f"序号应为 {seq + 1}：有分录缺失", f"number {seq + 1} was expected: an entry is missing"
     if entry.previous_hash != previous:
         return "与前一分录的哈希不衔接", "does not follow the hash of the entry before it"
     if hash_of(entry) != entry.hash:
-        return "内容与其哈希不符:记账后被改动", "its content does not give its hash: it was changed after booking"
+        return "内容与其哈希不符：记账后被改动", "its content does not give its hash: it was changed after booking"
     return None
 
 
@@ -166,7 +166,7 @@ def _figures(entry: Entry) -> Wrong:
         sides = [name for name in SIDES if name in calculation]
         sides_hold = all(str(side_recomputed(calculation, one)) == calculation[one]["emission_g"] for one in sides)
     except (KeyError, TypeError, ValueError) as error:
-        return f"计算过程无法重算:{error}", f"its calculation cannot be done again: {error}"
+        return f"计算过程无法重算：{error}", f"its calculation cannot be done again: {error}"
     if sides_hold and (sign * emission_g, sign * energy_gce) == (entry.draft.emission_g, entry.draft.energy_gce):
         return None
     return "数额与其计算过程不符", "its figures do not follow from its own calculation"

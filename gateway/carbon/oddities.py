@@ -20,17 +20,17 @@ Severity = Literal["info", "warning", "error"]
 SENTENCES: dict[str, tuple[Severity, str, str]] = {
     "counter.rollover": (
         "info",
-        "计数器翻转:读数由 {before} 变为 {after} {unit},按翻转计入 {amount} {unit}。",
+        "计数器翻转：读数由 {before} 变为 {after} {unit}，按翻转计入 {amount} {unit}。",
         "The counter rolled over: from {before} to {after} {unit}; {amount} {unit} are booked for the step.",
     ),
     "counter.glitch": (
         "warning",
-        "个别读数 {value} {unit} 偏离前后读数({before} 与 {after}),已剔除。",
+        "个别读数 {value} {unit} 偏离前后读数（{before} 与 {after}），已剔除。",
         "A single reading of {value} {unit} is off the line of its neighbours ({before} and {after}); it is left out.",
     ),
     "counter.reset": (
         "warning",
-        "计数器清零:读数由 {before} 降至 {after} {unit} 后继续增长;清零后的用量已计入,清零前的未知部分未计入。",
+        "计数器清零：读数由 {before} 降至 {after} {unit} 后继续增长；清零后的用量已计入，清零前的未知部分未计入。",
         (
             "The counter was reset: it fell from {before} to {after} {unit} and went on from there. What it counted "
             "since is booked; what passed before the reset is unknown and not booked."
@@ -38,12 +38,12 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "counter.replacement": (
         "info",
-        "已申报换表:旧表止码 {before},新表起码 {after} {unit}。",
+        "已申报换表：旧表止码 {before}，新表起码 {after} {unit}。",
         "A declared meter replacement: the old meter ended at {before}, the new one began at {after} {unit}.",
     ),
     "counter.replacement_mismatch": (
         "error",
-        "申报的旧表止码 {after} 小于换表前的读数 {before} {unit};该步未计入,请核对申报。",
+        "申报的旧表止码 {after} 小于换表前的读数 {before} {unit}；该步未计入，请核对申报。",
         (
             "The declared last value {after} {unit} of the replaced meter is below its last reading {before}; the step "
             "is not booked. Check the declaration."
@@ -51,7 +51,7 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "counter.backwards": (
         "error",
-        "计数器倒走:读数由 {before} 降至 {after} {unit} 并继续下降;未计入。请检查进出线是否接反。",
+        "计数器倒走：读数由 {before} 降至 {after} {unit} 并继续下降；未计入。请检查进出线是否接反。",
         (
             "The counter runs backwards: from {before} to {after} {unit} and on; nothing is booked. Check whether "
             "import and export are swapped."
@@ -59,7 +59,7 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "counter.quarantined": (
         "error",
-        "读数由 {before} 降至 {after} {unit},不符合翻转、清零或换表;该步未计入,待人工判定。",
+        "读数由 {before} 降至 {after} {unit}，不符合翻转、清零或换表；该步未计入，待人工判定。",
         (
             "The reading fell from {before} to {after} {unit}, which is neither rollover, reset nor declared "
             "replacement; the step is not booked until someone decides."
@@ -67,7 +67,7 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "counter.implausible_step": (
         "error",
-        "读数由 {before} 升至 {after} {unit},超出该时段可能的最大用量 {most} {unit};该步未计入,待人工判定。",
+        "读数由 {before} 升至 {after} {unit}，超出该时段可能的最大用量 {most} {unit}；该步未计入，待人工判定。",
         (
             "The reading rose from {before} to {after} {unit}, more than the {most} {unit} that can pass in that time; "
             "the step is not booked until someone decides."
@@ -75,7 +75,7 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "counter.rise_from_zero": (
         "error",
-        "读数停在 0 之后突升至 {after} {unit};该步未计入。请在登记中填写额定值以便判定。",
+        "读数停在 0 之后突升至 {after} {unit}；该步未计入。请在登记中填写额定值以便判定。",
         (
             "After standing at 0 the reading jumped to {after} {unit}; the step is not booked. Give the point's rated "
             "amount per hour in the registry so that this can be judged."
@@ -83,12 +83,12 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "counter.gap": (
         "info",
-        "自 {from} 起无读数,至 {to} 恢复;其间用量 {amount} {unit} 按时间线性分摊,标为估计。",
+        "自 {from} 起无读数，至 {to} 恢复；其间用量 {amount} {unit} 按时间线性分摊，标为估计。",
         "No readings from {from} to {to}; the {amount} {unit} used meanwhile are spread evenly and marked estimated.",
     ),
     "gauge.gap": (
         "warning",
-        "自 {from} 起无读数,至 {to} 恢复;其间的用量未知,未计入。",
+        "自 {from} 起无读数，至 {to} 恢复；其间的用量未知，未计入。",
         "No readings from {from} to {to}; what was used meanwhile is unknown and not booked.",
     ),
     "delta.gap": (
@@ -98,17 +98,17 @@ SENTENCES: dict[str, tuple[Severity, str, str]] = {
     ),
     "counter.out_of_range": (
         "error",
-        "读数 {value} {unit} 过大,已剔除。",
+        "读数 {value} {unit} 过大，已剔除。",
         "A reading of {value} {unit} is too large to be one; it is left out.",
     ),
     "gauge.out_of_range": (
         "error",
-        "读数 {value} 超出额定范围,已剔除。",
+        "读数 {value} 超出额定范围，已剔除。",
         "A reading of {value} is above what the registry rates this point for; it is left out.",
     ),
     "delta.out_of_range": (
         "error",
-        "读数 {value} {unit} 为负或过大,已剔除。",
+        "读数 {value} {unit} 为负或过大，已剔除。",
         "A reading of {value} {unit} is negative or too large; it is left out.",
     ),
 }

@@ -40,13 +40,13 @@ class Grade:
 
 ACTIVITY: Mapping[int, Grade] = {
     1: Grade("连续计量", "measured continuously", 2.0),
-    2: Grade("计量,部分为估算", "measured, in part estimated", 5.0),
+    2: Grade("计量，部分为估算", "measured, in part estimated", 5.0),
     3: Grade("业务记录申报", "reported by a business record", 5.0),
     4: Grade("大部分为估算", "mostly estimated", 20.0),
 }
 FACTOR: Mapping[int, Grade] = {
     1: Grade("实测、化验或由本质确定", "measured, analysed or exact by nature", 2.5),
-    2: Grade("供应商数据,或按该年份与地区公布", "of the supplier, or published for this year and region", 5.0),
+    2: Grade("供应商数据，或按该年份与地区公布", "of the supplier, or published for this year and region", 5.0),
     3: Grade("其他年份或地区的数值", "of another year or region", 10.0),
     4: Grade("通用缺省值", "a general default", 30.0),
 }

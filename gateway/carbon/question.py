@@ -33,11 +33,11 @@ class Lacking:
 
 
 NO_DENSITY = Lacking(
-    "以体积给出的液体燃料需要密度:请在该排放源的 analyses 中登记 density(如 0.84 kg/L)",
+    "以体积给出的液体燃料需要密度：请在该排放源的 analyses 中登记 density（如 0.84 kg/L）",
     "a liquid given by volume needs its density: give the source `analyses` with a density, such as 0.84 kg/L",
 )
 NO_ENTHALPY = Lacking(
-    "以质量给出的蒸汽需要焓:请在该排放源的 analyses 中登记 steam_pressure(绝压)与 steam_temperature,或 enthalpy",
+    "以质量给出的蒸汽需要焓：请在该排放源的 analyses 中登记 steam_pressure（绝压）与 steam_temperature，或 enthalpy",
     (
         "steam given by mass needs its enthalpy: give the source `analyses` with its steam_pressure (absolute) and "
         "steam_temperature, or an enthalpy in kJ/kg"
@@ -104,12 +104,12 @@ class Question:
         if lacking is not None:
             return MissingFactor(
                 self.kind.kind,
-                f"{day} 的{self.kind.zh}未计入:{lacking.zh}。",
+                f"{day} 的{self.kind.zh}未计入：{lacking.zh}。",
                 f"{self.kind.en} on {day} is not booked: {lacking.en}.",
             )
         return MissingFactor(
             self.kind.kind,
-            f"没有可用于 {day} 的{self.kind.zh}因子({wanted}):该日未计入,请补充有出处的因子。",
+            f"没有可用于 {day} 的{self.kind.zh}因子（{wanted}）：该日未计入，请补充有出处的因子。",
             f"No factor ({wanted}) for {self.kind.en} on {day} was published by {self.as_of}: the day is not booked. "
             "Add one with its source (docs/adding-a-factor.md), or name a supplier's factor at the source.",
         )

@@ -56,14 +56,14 @@ def _thin(statement: Statement, policy: Policy) -> list[Reason]:
     if statement.days < gates.days_min:
         failed.append(
             (
-                f"本期仅结束 {statement.days} 天,至少需要 {gates.days_min} 天。",
+                f"本期仅结束 {statement.days} 天，至少需要 {gates.days_min} 天。",
                 f"Only {statement.days} days of the period have ended; {gates.days_min} are needed.",
             )
         )
     if statement.coverage < gates.coverage_min:
         failed.append(
             (
-                f"数据覆盖率 {statement.coverage:.1%},低于 {gates.coverage_min:.0%}。",
+                f"数据覆盖率 {statement.coverage:.1%}，低于 {gates.coverage_min:.0%}。",
                 f"Readings cover {statement.coverage:.1%} of the period; {gates.coverage_min:.0%} are needed.",
             )
         )
@@ -79,7 +79,7 @@ def _thin(statement: Statement, policy: Policy) -> list[Reason]:
         if share > most:
             failed.append(
                 (
-                    f"{zh}占 {share:.1%},高于 {most:.0%}。",
+                    f"{zh}占 {share:.1%}，高于 {most:.0%}。",
                     f"{share:.1%} of the emission {en}; at most {most:.0%} may be.",
                 )
             )
@@ -173,11 +173,11 @@ def _combination_words(policy: Policy, made: Sequence[Comparison], colour: str) 
     if len({one.metric.colour for one in made}) == 1:
         return [], []
     if policy.file.combination == "worst":
-        return [f"取最差指标:{COLOUR_NAMES[colour]}。"], [f"The worst metric decides: {colour}."]
+        return [f"取最差指标：{COLOUR_NAMES[colour]}。"], [f"The worst metric decides: {colour}."]
     weights = policy.file.weights
     zh = "、".join(f"{METRICS[name].zh} {weights[name]}" for name in policy.file.metrics)
     en = ", ".join(f"{METRICS[name].en.lower()} {weights[name]}" for name in policy.file.metrics)
-    return [f"加权({zh}):{COLOUR_NAMES[colour]}。"], [f"Weighted ({en}): {colour}."]
+    return [f"加权（{zh}）：{COLOUR_NAMES[colour]}。"], [f"Weighted ({en}): {colour}."]
 
 
 def _grey(statement: Statement, policy: Policy, reasons: Sequence[Reason]) -> Rating:
