@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gateway.scheduler.near import near
 from gateway.store.columns import one_after_another, take_readings, take_usage
 from gateway.store.timeseries import Int32s, ReadingColumns, TimeSeriesStore, UsageColumns
 
@@ -70,10 +71,11 @@ class Series:
         kept_of: KeptOf = nothing_dropped,
     ) -> Series:
         start_ms, end_ms = stretch
+        source = near(timeseries, point_ids, start_ms, end_ms)
         readings = (
-            timeseries.before(point_ids, start_ms, 1),
-            timeseries.read(point_ids, start_ms, end_ms),
-            timeseries.after(point_ids, end_ms, 1),
+            source.before(point_ids, start_ms, 1),
+            source.read(point_ids, start_ms, end_ms),
+            source.after(point_ids, end_ms, 1),
         )
         kept = kept_of(point_ids, start_ms, end_ms)
         return cls(usage_of(point_ids, start_ms, end_ms), one_after_another(readings), kept)

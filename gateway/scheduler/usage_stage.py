@@ -31,6 +31,7 @@ from gateway.carbon.usage import CONTEXT, REACH, rule_of, usable, usage_from
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.derived_stage import DerivedStage
+from gateway.scheduler.near import Readings, near
 from gateway.scheduler.windows import Reach, Window, difference, windows_of
 from gateway.store.columns import one_after_another, sorted_readings, take_readings
 from gateway.store.database import writing
@@ -122,9 +123,9 @@ class UsageStage:
         rules = rules_of(registry, window.point_ids)
         if not rules:
             return UsageDone()
-        reached = reach_of(self.timeseries, rules, window)
-        windows = kept_parts(registry, reached.windows(), self.horizons())
-        return sum((self._replace(registry, rules, one, now_ms) for one in windows), UsageDone())
+        readings = near(self.timeseries, sorted(rules), window.start_ms, window.end_ms)
+        windows = kept_parts(registry, reach_of(readings, rules, window).windows(), self.horizons())
+        return sum((self._replace(registry, rules, one, now_ms, readings) for one in windows), UsageDone())
 
     def replace(self, registry: Registry, window: Window, now_ms: int) -> UsageDone:
         """Usage of just a window's hours, and not of what its readings reach: for who looks at all hours anyway."""
@@ -133,15 +134,17 @@ class UsageStage:
             return UsageDone()
         known = Window(tuple(sorted(rules)), window.start_ms, window.end_ms)
         windows = kept_parts(registry, [known], self.horizons())
-        return sum((self._replace(registry, rules, one, now_ms) for one in windows), UsageDone())
+        return sum((self._replace(registry, rules, one, now_ms, self.timeseries) for one in windows), UsageDone())
 
-    def _replace(self, registry: Registry, rules: dict[int, PointRule], window: Window, now_ms: int) -> UsageDone:
+    def _replace(
+        self, registry: Registry, rules: dict[int, PointRule], window: Window, now_ms: int, source: Readings
+    ) -> UsageDone:
         """Make usage and findings of a window's hours what all of their readings give, and mark the days they are in.
 
         Hours are replaced whole, so every reading in them must be at hand, and not only those near the change.
         """
         known, start_ms, end_ms = window.point_ids, window.start_ms, window.end_ms
-        readings = _readings_around(self.timeseries, known, start_ms, end_ms, rules)
+        readings = _readings_around(source, known, start_ms, end_ms, rules)
         result = usage_from(readings, rules, start_ms, end_ms)
         changed = difference(self.timeseries.usage(known, start_ms, end_ms), result.usage)
         if len(changed):
@@ -215,7 +218,7 @@ def kept_parts(registry: Registry, windows: Sequence[Window], horizons: Mapping[
     return parts
 
 
-def reach_of(timeseries: TimeSeriesStore, rules: Mapping[int, PointRule], window: Window) -> Reach:
+def reach_of(timeseries: Readings, rules: Mapping[int, PointRule], window: Window) -> Reach:
     """The hours that the readings of a window can change, of those of its points that have a rule."""
     known = tuple(sorted(rules))
     before = usable(neighbours(timeseries.before, known, window.start_ms, REACH, rules), rules)
@@ -250,7 +253,7 @@ def usage_over_horizon(
 
 
 def _readings_around(
-    timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int, rules: Mapping[int, PointRule]
+    timeseries: Readings, point_ids: Sequence[int], start_ms: int, end_ms: int, rules: Mapping[int, PointRule]
 ) -> ReadingColumns:
     """All readings of whole hours with what is needed to judge them."""
     return one_after_another(
