@@ -14,9 +14,9 @@ from gateway.agent_configs import configs
 from gateway.broker.address import BrokerAddress
 from gateway.control import OperationFailed
 from gateway.store.ingest_rows import StatusRow
-from tests.gateway.scheduler.plant import PLANT, Plant, open_plant, plant, settings
+from tests.gateway.scheduler.plant import PLANT, Plant, open_plant, plant, relational, settings
 
-__all__ = ["open_plant", "plant", "settings"]
+__all__ = ["open_plant", "plant", "relational", "settings"]
 
 AGENT = f"{PLANT}/edge-1"
 TEXT = "devices:\n- {id: incomer, bus: bus-1, profile: eastron-sdm630}\n"

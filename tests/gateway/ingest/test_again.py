@@ -11,9 +11,9 @@ from collectors.errors import StoreUnavailable
 from collectors.wire import Receipt
 from gateway.ingest.accept import accept_batches
 from gateway.ingest.intake import Arrival, Form
-from tests.gateway.scheduler.plant import PLANT, REGISTRY, Plant, at, open_plant, plant, settings
+from tests.gateway.scheduler.plant import PLANT, REGISTRY, Plant, at, open_plant, plant, relational, settings
 
-__all__ = ["open_plant", "plant", "settings"]
+__all__ = ["open_plant", "plant", "relational", "settings"]
 
 NOON = at("2026-10-05 12:00")
 MENDED = REGISTRY.replace("agents: [{id: edge-1}]", "agents: [{id: edge-1}, {id: edge-2}]").replace(

@@ -16,9 +16,9 @@ from gateway.ingest.intake import Arrival, Form, Intake
 from gateway.ingest.signatures import SIGNATURE_CHECKS, Signers
 from gateway.registry.model import Agent, AgentKey, Enterprise, Registry
 from tests.gateway.ingest.conftest import NOW, OTHER, OWN, T0, House, PayloadOf
-from tests.gateway.scheduler.plant import PLANT, REGISTRY, Plant, at, open_plant, plant, settings
+from tests.gateway.scheduler.plant import PLANT, REGISTRY, Plant, at, open_plant, plant, relational, settings
 
-__all__ = ["open_plant", "plant", "settings"]
+__all__ = ["open_plant", "plant", "relational", "settings"]
 
 NOON = at("2026-10-05 12:00")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import Connection, Engine, event
 
 from collectors.wire import ReasonCount
@@ -34,8 +35,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 def test_batch_is_remembered_as_it_was_first_answered(engine: Engine) -> None:
     batches = BatchesRepository(engine)
     assert batches.record([BATCH], []) == {}
-    again = replace(BATCH, payload_hash="bb" * 32, accepted=0)
-    assert batches.record([replace(BATCH, batch_id="new"), again], [ASIDE]) == {BATCH.key: BATCH}
+    again = structs.replace(BATCH, payload_hash="bb" * 32, accepted=0)
+    assert batches.record([structs.replace(BATCH, batch_id="new"), again], [ASIDE]) == {BATCH.key: BATCH}
     assert SetAsideRepository(engine).page() == []
     assert batches.known([(OWN, "edge-1", "new")]) == {}
     assert batches.known([BATCH.key, (OWN, "edge-2", "batch-1"), (OTHER, "edge-1", "batch-1")]) == {BATCH.key: BATCH}
@@ -44,11 +45,11 @@ def test_batch_is_remembered_as_it_was_first_answered(engine: Engine) -> None:
 def test_of_many_that_record_the_same_batches_at_once_each_batch_has_one_writer(database_url: str) -> None:
     opened = open_database(database_url)
     batches = BatchesRepository(opened)
-    rows = [replace(BATCH, batch_id=f"b{number}") for number in range(20)]
+    rows = [structs.replace(BATCH, batch_id=f"b{number}") for number in range(20)]
     start = threading.Barrier(4)
 
     def one(number: int) -> int:
-        left = [replace(row, accepted=number) for row in rows[number:] + rows[:number]]  # each in another order
+        left = [structs.replace(row, accepted=number) for row in rows[number:] + rows[:number]]  # each in another order
         start.wait(30)
         while overtaken := batches.record(left, [replace(ASIDE, batch_id=row.batch_id) for row in left]):
             left = [row for row in left if row.key not in overtaken]
@@ -62,7 +63,7 @@ def test_of_many_that_record_the_same_batches_at_once_each_batch_has_one_writer(
 
 def test_more_batches_than_one_query_takes_are_found(engine: Engine) -> None:
     batches = BatchesRepository(engine)
-    rows = [replace(BATCH, batch_id=f"b{number}") for number in range(ROWS_PER_STATEMENT * 2 + 1)]
+    rows = [structs.replace(BATCH, batch_id=f"b{number}") for number in range(ROWS_PER_STATEMENT * 2 + 1)]
     batches.record(rows, [])
     assert len(batches.known([row.key for row in rows])) == len(rows)
 
@@ -94,7 +95,7 @@ def test_batch_and_what_was_set_aside_of_it_are_one_transaction(engine: Engine) 
 
 def test_old_batches_can_be_forgotten(engine: Engine) -> None:
     batches = BatchesRepository(engine)
-    young = replace(BATCH, batch_id="young", received_at_ms=2000)
+    young = structs.replace(BATCH, batch_id="young", received_at_ms=2000)
     batches.record([BATCH, young], [])
     assert batches.forget_before(2000) == 1
     assert set(batches.known([BATCH.key, young.key])) == {young.key}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -12,6 +13,7 @@ from collectors.errors import StoreRefused
 from gateway.carbon import ledger
 from gateway.carbon.ledger import FORMAT, Posting, append, reversal_of
 from gateway.carbon.model import Draft, Entry
+from gateway.store.database import open_database
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.ledger_texts import LedgerTexts
 
@@ -34,6 +36,10 @@ def draft(odd: str, number: int) -> Draft:
 
 @pytest.fixture
 def entries(engine: Engine) -> list[Entry]:
+    return booked_in(engine)
+
+
+def booked_in(engine: Engine) -> list[Entry]:
     drafts = [draft(odd, number) for number, odd in enumerate(ODD)]
     postings = [Posting(own, "automatic") for own in drafts] + [Posting(reversal_of(drafts[2]), "late-data", 3)]
     booked = append(None, postings, 1_790_000_000_000)
@@ -56,10 +62,10 @@ def test_other_chains_are_left_out(engine: Engine, entries: list[Entry]) -> None
     assert list(LedgerTexts(engine, FORMAT).lines("91350500M00000002T")) == []
 
 
-def test_bytes_in_place_of_text_are_refused(engine: Engine, entries: list[Entry]) -> None:
+def test_bytes_in_place_of_text_are_refused(tmp_path: Path) -> None:
     """SQLite stores any type in any column; bytes that look like the text are still not what was booked."""
-    if engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL keeps to its types")
+    engine = open_database(f"sqlite:///{tmp_path / 'tanmai.sqlite'}")
+    assert len(booked_in(engine)) > 2
     with engine.begin() as connection:
         triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
         for name in triggers:
@@ -67,4 +73,4 @@ def test_bytes_in_place_of_text_are_refused(engine: Engine, entries: list[Entry]
         connection.execute(text("UPDATE ledger_entries SET unit = CAST(unit AS BLOB) WHERE seq = 2"))
     with pytest.raises(StoreRefused, match="no text or number"):
         list(LedgerTexts(engine, FORMAT).lines(PLANT))
-    assert len(entries) > 2
+    engine.dispose()
