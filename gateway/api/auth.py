@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from flask import Flask, current_app, g, request, session
 
@@ -125,8 +125,3 @@ def park_or_404(park_id: str) -> Park:
     if park is None or (principal.role == "park" and principal.subject != park_id):
         raise ApiProblem(404, "unknown-park", f"There is no park {park_id!r} that this token may see.")
     return park
-
-
-def scope_members(principal: Principal) -> dict[str, Any]:
-    """Who the caller is, for pages and logs; never the token."""
-    return {"role": principal.role, "subject": principal.subject}

@@ -39,13 +39,11 @@ class DerivedPlan:
 
     levels: tuple[tuple[Item, ...], ...]  # those of one level need only measured points and earlier levels
     of_point: Mapping[int, Item] = field(default_factory=dict)  # number of a derived point -> its item
-    used_by: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # point -> derived points computed from it
 
     @classmethod
     def of(cls, registry: Registry) -> DerivedPlan:
         levels: list[list[Item]] = []
         of_point: dict[int, Item] = {}
-        used_by: dict[int, list[int]] = {}
         for enterprise in registry.enterprises.values():
             depth: dict[int, int] = {}
             for item in items_of(enterprise):
@@ -54,20 +52,7 @@ class DerivedPlan:
                 levels += [[] for _ in range(level + 1 - len(levels))]
                 levels[level].append(item)
                 of_point |= dict.fromkeys(item.point_ids, item)
-                for _, point_id in item.inputs:
-                    used_by.setdefault(point_id, []).extend(item.point_ids)
-        return cls(tuple(tuple(level) for level in levels), of_point, {one: tuple(own) for one, own in used_by.items()})
-
-    def dependents(self, point_ids: Iterable[int]) -> set[int]:
-        """Derived points that are computed from any of these, directly or through others."""
-        found: set[int] = set()
-        waiting = [one for point_id in point_ids for one in self.used_by.get(point_id, ())]
-        while waiting:
-            point_id = waiting.pop()
-            if point_id not in found:
-                found.add(point_id)
-                waiting += self.used_by.get(point_id, ())
-        return found
+        return cls(tuple(tuple(level) for level in levels), of_point)
 
     def inputs(self, point_ids: Iterable[int]) -> set[int]:
         """Every point, measured or derived, that these are computed from, directly or through others."""

@@ -253,4 +253,4 @@ def test_an_hour_computed_alone_is_what_it_is_in_the_whole(usage: Hours) -> None
 
 def test_plan_of_nothing_asks_for_nothing() -> None:
     plan = DerivedPlan(())
-    assert (plan.dependents([1]), plan.inputs([1])) == (set(), set())
+    assert plan.inputs([1]) == set()
