@@ -12,12 +12,14 @@ import difflib
 import sys
 from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from typing import Any
 
 import click
 
 from collectors.errors import ConfigurationError, TanmaiError
 
 GROUP = "tanmai.commands"
+OURS = frozenset({"collectors", "edge_agent", "gateway"})  # lacking one of these is a mistake of ours
 
 
 @cache
@@ -54,11 +56,23 @@ class LazyGroup(click.Group):
             ctx.fail(f"There is no command “{wanted}”. {hint}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:  # by a command that imports what it needs when it runs
+            if (error.name or "").partition(".")[0] in OURS:
+                raise
+            raise click.UsageError(_lacking(str(ctx.invoked_subcommand), error), ctx) from error
+
+
+def _lacking(name: str, error: ModuleNotFoundError) -> str:
+    extra = "edge" if name == "edge" else "gateway"
+    return f"“{name}” needs the module {error.name}, which is not installed: pip install 'tanmai[{extra}]'"
+
 
 def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
     """Stands for a command whose libraries are not installed: listed in the help, refused when called."""
-    extra = "edge" if name == "edge" else "gateway"
-    reason = f"“{name}” needs the module {error.name}, which is not installed: pip install 'tanmai[{extra}]'"
+    reason = _lacking(name, error)
 
     def refuse() -> None:
         raise click.UsageError(reason)

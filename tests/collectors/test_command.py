@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -27,6 +28,18 @@ def misconfigured() -> None:
 
 
 @click.command()
+def late() -> None:
+    """Imports what it needs only when it runs."""
+    importlib.import_module("no_such_library.inside")
+
+
+@click.command()
+def broken() -> None:
+    """Lacks a module of this program."""
+    importlib.import_module("gateway.no_such_module")
+
+
+@click.command()
 def storeless() -> None:
     """Finds its database away."""
     raise StoreUnavailable("the database is away: start it")
@@ -34,13 +47,15 @@ def storeless() -> None:
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three commands that exist and one whose module does not."""
+    """Commands that exist, and one whose module does not."""
     found = {
         name: EntryPoint(name, target, command.GROUP)
         for name, target in {
             "probe": "tests_of_command:probe",
             "misconfigured": "tests_of_command:misconfigured",
             "storeless": "tests_of_command:storeless",
+            "late": "tests_of_command:late",
+            "broken": "tests_of_command:broken",
             "edge": "no_such_module_anywhere:edge",
         }.items()
     }
@@ -71,6 +86,21 @@ def test_a_command_that_is_not_installed_says_what_to_install() -> None:
     assert result.exit_code == 2
     assert "needs the module no_such_module_anywhere" in result.output
     assert "pip install 'tanmai[edge]'" in result.output
+
+
+@pytest.mark.usefixtures("commands")
+def test_a_library_that_is_missed_only_while_a_command_runs_is_named_as_well() -> None:
+    result = CliRunner().invoke(command.tanmai, ["late"])
+
+    assert result.exit_code == 2
+    assert "“late” needs the module no_such_library" in result.output
+    assert "pip install 'tanmai[gateway]'" in result.output
+
+
+@pytest.mark.usefixtures("commands")
+def test_a_module_of_ours_that_is_missed_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"gateway\.no_such_module"):
+        CliRunner().invoke(command.tanmai, ["broken"], catch_exceptions=False)
 
 
 @pytest.mark.usefixtures("commands")
