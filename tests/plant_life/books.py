@@ -1,17 +1,19 @@
 """The gateway's books as they stand in its database, read with SQL and nothing of the product; and what they were.
 
-`watch` keeps a copy of every closed statement the first time it is seen, as an auditor would.
+`watch` keeps a copy of every closed statement the first time it is seen, as an auditor would. The database may be
+SQLite or PostgreSQL.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from functools import cache
 from typing import Any
+
+from sqlalchemy import Engine, NullPool, create_engine, text
 
 Month = tuple[str, str]  # enterprise, month
 
@@ -52,6 +54,15 @@ class Version:
         document: dict[str, Any] = json.loads(self.body)
         return document
 
+    @property
+    def by_source(self) -> dict[str, list[int]]:
+        """Source -> millionths, grams and grams of coal."""
+        factors = {"amount": 1_000_000, "emission_kg": 1000, "energy_kgce": 1000}
+        return {
+            line["source"]: [round(line[name] * factor) for name, factor in factors.items()]
+            for line in self.said["by_source"]
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Rating:
@@ -65,24 +76,21 @@ class Rating:
 
 
 class Books:
-    """Asks the database that `path` gives at the moment."""
+    """Asks the database whose address `url` gives at the moment."""
 
-    def __init__(self, path: Callable[[], Path]) -> None:
-        self._path = path
+    def __init__(self, url: Callable[[], str]) -> None:
+        self._url = url
         self.kept: dict[tuple[str, str, int], Version] = {}  # closed versions as they were first seen
         self.feed: list[tuple[Any, ...]] = []  # changes as they were first seen
         self.hashes: dict[str, list[str]] = {}  # of each chain, by number
 
-    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self._path())
-        try:
-            return connection.execute(query, values).fetchall()
-        finally:
-            connection.close()
+    def ask(self, query: str, **values: object) -> list[tuple[Any, ...]]:
+        with _engine(self._url()).connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query), values)]
 
     def watch(self) -> None:
         """Keep what was closed, told and booked since the last look."""
-        for one in self.versions("WHERE status = 'closed'"):
+        for one in self.statements("WHERE status = 'closed'"):
             self.kept.setdefault((one.enterprise, one.period, one.version), one)
         self.feed += self.changes(after=len(self.feed))
         for enterprise, hashes in self.chains().items():
@@ -91,7 +99,8 @@ class Books:
 
     def changes(self, after: int = 0) -> list[tuple[Any, ...]]:
         """The feed: (seq, kind, enterprise, period, version)."""
-        return self.ask("SELECT seq, kind, enterprise, period, version FROM changes WHERE seq > ? ORDER BY seq", after)
+        query = "SELECT seq, kind, enterprise, period, version FROM changes WHERE seq > :after ORDER BY seq"
+        return self.ask(query, after=after)
 
     def chains(self) -> dict[str, list[str]]:
         """Hashes of each chain's entries, by number."""
@@ -101,17 +110,24 @@ class Books:
         return found
 
     def ratings(self) -> list[Rating]:
-        """Of months."""
-        rows = self.ask("SELECT enterprise, period, version, colour, body FROM ratings")
-        return [Rating(*row) for row in rows if _is_month(row[1])]
+        """Of months, quarters and years."""
+        return [Rating(*row) for row in self.ask("SELECT enterprise, period, version, colour, body FROM ratings")]
 
-    def versions(self, where: str = "") -> list[Version]:
-        """Statements of months by enterprise, month and version."""
+    def statements(self, where: str = "") -> list[Version]:
+        """All statements by enterprise, period and version."""
         rows = self.ask(
             "SELECT enterprise, period, version, status, body, hash, signature, predecessor FROM statements "
             f"{where} ORDER BY enterprise, period, version"
         )
-        return [Version(*row) for row in rows if _is_month(row[1])]
+        return [Version(*row) for row in rows]
+
+    def versions(self, where: str = "") -> list[Version]:
+        """Statements of months."""
+        return [one for one in self.statements(where) if _is_month(one.period)]
+
+    def sums(self) -> list[Version]:
+        """Statements of quarters and years."""
+        return [one for one in self.statements() if not _is_month(one.period)]
 
     def entries(self) -> list[Entry]:
         """All chains."""
@@ -126,6 +142,11 @@ class Books:
         entries = self.entries()
         taken_back = {(one.enterprise, one.reverses) for one in entries if one.reverses is not None}
         return [one for one in entries if one.reverses is None and (one.enterprise, one.seq) not in taken_back]
+
+
+@cache
+def _engine(url: str) -> Engine:
+    return create_engine(url, poolclass=NullPool)
 
 
 def _is_month(period: str) -> bool:

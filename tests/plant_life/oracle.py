@@ -21,7 +21,8 @@ from tests.plant_life.calendar import local_day
 from tests.plant_life.expected import Account, Day, Line
 from tests.plant_life.oracle_proofs import proofs_hold
 from tests.plant_life.oracle_ratings import colours_follow
-from tests.plant_life.oracle_statements import statements_follow, versions_follow
+from tests.plant_life.oracle_statements import nothing_closed_changed, statements_follow, versions_follow
+from tests.plant_life.oracle_sums import sums_follow
 from tests.plant_life.plants import Plant
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Looked:
     entries: int
     statements: int
     versions: int
+    sums: int
     colours: int
     proofs: int
     crashes: int
@@ -49,13 +51,15 @@ def check(world: World) -> Looked:
     entries = _entries_are_the_truth(world, accounts)
     statements = statements_follow(world, accounts)
     versions = versions_follow(world)
+    sums = sums_follow(world, accounts)
+    nothing_closed_changed(world)
     colours = colours_follow(world, accounts)
     _nothing_changed_behind(world)
     report = world.machine.ask("verify", world.now_ms)
     assert report["ok"], f"verify: {report['first_break']}"
     proofs = proofs_hold(world)
     _again_does_nothing(world)
-    return Looked(entries, statements, versions, colours, proofs, world.machine.crashes)
+    return Looked(entries, statements, versions, sums, colours, proofs, world.machine.crashes)
 
 
 def _account(world: World, plant: Plant) -> Account:

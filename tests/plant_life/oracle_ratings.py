@@ -19,35 +19,36 @@ MEAN_KG_PER_T, MEAN_KGCE_PER_T = Fraction("58.37"), Fraction("13.52")
 
 
 def colours_follow(world: World, accounts: dict[str, Account]) -> int:
-    """The newest rating of every month that has ended; gives how many of them have a colour."""
-    newest = {(one.enterprise, one.period): one.version for one in world.books.versions()}
+    """The newest rating of every period all of whose days have ended; gives how many of them have a colour."""
+    newest = {(one.enterprise, one.period): one for one in world.books.statements()}
     ratings = {(one.enterprise, one.period, one.version): one for one in world.books.ratings()}
     coloured = 0
-    for account in accounts.values():
-        for month in account.months():
-            if not account.has_ended(month):
-                continue
-            place = account.plant.id, month, newest[account.plant.id, month]
-            due = _colour(world, account, month)
-            where = f"{account.plant.name} {month} version {place[2]}"
-            assert place in ratings, f"{where}: is not rated"
-            assert ratings[place].colour == due, f"{where}: is {ratings[place].colour}, should be {due}"
-            coloured += due != "grey"
+    for (enterprise, period), stored in newest.items():
+        account = accounts[enterprise]
+        months = [month["period"] for month in stored.said.get("months") or [{"period": period}]]
+        if not all(account.has_ended(month) for month in months):
+            continue
+        due = _colour(world, account, months)
+        where = f"{account.plant.name} {period} version {stored.version}"
+        rating = ratings.get((enterprise, period, stored.version))
+        assert rating is not None, f"{where}: is not rated"
+        assert rating.colour == due, f"{where}: is {rating.colour}, should be {due}"
+        coloured += due != "grey"
     return coloured
 
 
-def _colour(world: World, account: Account, month: str) -> str:
-    thin = account.coverage(month) < COVERAGE_MIN or account.estimated_share(month) > ESTIMATED_MAX
+def _colour(world: World, account: Account, months: list[str]) -> str:
+    due = account.of_months(months)
+    thin = due.coverage < COVERAGE_MIN or due.estimated_share > ESTIMATED_MAX
     output_milli = sum(
         paper.milli
         for paper in world.papers[account.plant.id]
-        if paper.kind == "product" and paper.standing and month_of(paper.first) == month
+        if paper.kind == "product" and paper.standing and month_of(paper.first) in months
     )
-    if thin or len(account.ended_days(month)) < DAYS_MIN or not output_milli:
+    if thin or due.days < DAYS_MIN or not output_milli:
         return "grey"
-    lines = account.of_month(month)
     tonnes = Fraction(output_milli, 1000)
-    carbon = Fraction(sums(account.compliance(lines), "emission_g"), 1000) / tonnes / MEAN_KG_PER_T
-    energy = Fraction(sums(list(lines.values()), "energy_gce"), 1000) / tonnes / MEAN_KGCE_PER_T
+    carbon = Fraction(sums(account.compliance(due.lines.values()), "emission_g"), 1000) / tonnes / MEAN_KG_PER_T
+    energy = Fraction(sums(due.lines.values(), "energy_gce"), 1000) / tonnes / MEAN_KGCE_PER_T
     worst = max(carbon, energy)
     return next((colour for colour, cut in COLOURS if worst <= cut), "red")

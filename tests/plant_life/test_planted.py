@@ -91,6 +91,10 @@ ALTERED = {
         "UPDATE statements SET predecessor = NULL WHERE version = 2",
         "not what it was|wrong predecessors",
     ),
+    "which months a quarter is made of": (
+        "UPDATE statements SET body = replace(body, '\"months\":[{', '\"months\":[{\"x\":1,') WHERE period LIKE '%-Q%'",
+        "is not that of the text|is not what it was",
+    ),
     "the feed": ("DELETE FROM changes WHERE seq = 5", "the change feed has a gap|does not tell"),
     "a colour": (
         "UPDATE ratings SET colour = CASE colour WHEN 'red' THEN 'green' ELSE 'red' END",

@@ -83,7 +83,7 @@ class World:
             directory, rng, self.tell, store_of,
             with_duckdb=seed % DUCKDB_EVERY == 0 if with_duckdb is None else with_duckdb,
         )  # fmt: skip
-        self.books = Books(lambda: self.machine.database)
+        self.books = Books(lambda: f"sqlite:///{self.machine.database}")
         self.script = Script(self)
 
     def run(self) -> None:
