@@ -70,7 +70,7 @@ REASONS: dict[str, str] = {
     "expired_key": "the enterprise requires signatures, and the key was no longer valid",
     "bad_signature": "the message carries a signature that its key did not make",
     "conflict": "the batch id was used before for other content",
-    "over_quota": "the sender has sent more than its quota, and asks for no receipt that could be withheld",
+    "over_quota": "more than the device's quota, or telemetry beyond its sender's: nobody would send it again",
     "store_refused": "a store refuses this and would refuse it again",
     "failed": "the gateway tripped over it by a mistake of its own, which stands in its log",
 }

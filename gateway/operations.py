@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from collectors.clock import now_ms, to_ms
-from collectors.errors import StoreUnavailable
+from collectors.errors import ConfigurationError, StoreUnavailable
 from gateway import finding_operations, ledger_operations, rebuild_operations, record_operations
 from gateway import footprint_operations as footprints
 from gateway.accounts.documents import instant
@@ -26,6 +26,7 @@ from gateway.agent_configs import operations as agent_configs
 from gateway.carbon.calendar import local_day
 from gateway.control import OperationFailed
 from gateway.ingest.again import MENDABLE, REPLAYABLE, accept_again
+from gateway.points_findings import keep_refused, keep_standing
 from gateway.policy_operations import try_draft
 from gateway.registry.dumping import dump_registry
 from gateway.registry.loading import read_registry
@@ -67,8 +68,17 @@ def _registry_apply(house: House, arguments: Arguments) -> Answer:
     """Apply a registry file. ConfigurationError carries all problems in it."""
     dry_run = bool(arguments.get("dry_run"))
     stored = house.registry()
-    file = read_registry(_text(arguments, "text"), str(arguments.get("file") or "registry"), house.knowledge, stored)
+    text, name = _text(arguments, "text"), str(arguments.get("file") or "registry")
+    try:
+        file = read_registry(text, name, house.knowledge, stored)
+    except ConfigurationError as error:
+        if not dry_run:
+            keep_refused(house.engine, stored, error.problems, now_ms())
+        raise
     diff = house.registry_repository.apply(file, now_ms(), dry_run=dry_run)
+    if not dry_run:
+        usual_limit = house.settings.enterprise_points
+        keep_standing(house.engine, house.registry(), usual_limit, now_ms(), file.enterprises)
     return {"diff": list(diff.lines), "version": diff.version, "dry_run": dry_run}
 
 

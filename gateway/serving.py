@@ -19,10 +19,12 @@ from typing import TextIO
 import structlog
 from rich.console import Console
 
+from collectors import clock
 from collectors.errors import ConfigurationError
 from gateway import create_app
 from gateway.broker.address import BrokerAddress
 from gateway.control import ControlFile, write_private
+from gateway.points_findings import keep_standing
 from gateway.settings import Settings, split_address
 from gateway.web_server import WebServer
 from gateway.wiring import House, build
@@ -65,6 +67,7 @@ def run(settings: Settings, role: str) -> None:
         if is_new:
             (settings.data_path / FIRST_START).touch()
         (settings.data_path / "ready.json").unlink(missing_ok=True)  # of a former start: nothing is ready yet
+        keep_standing(house.engine, house.registry(), settings.enterprise_points, clock.now_ms())
         url = _start_web(house, role, started)
         address = _start_intake(house, started) if "intake" in PARTS[role] else None
         if "scheduler" in PARTS[role]:

@@ -88,6 +88,9 @@ class Settings:
     quota_bytes_per_s: float = _setting(
         0.0, "TANMAI_QUOTA_BYTES_PER_S", "bytes a second that an agent or device may send; 0 = no limit"
     )
+    device_readings_per_s: float = _setting(
+        0.0, "TANMAI_DEVICE_READINGS_PER_S", "readings a second of a device, whoever sends them; 0 = no limit"
+    )
     enterprise_readings_per_s: float = _setting(
         0.0, "TANMAI_ENTERPRISE_READINGS_PER_S", "readings a second of all senders of an enterprise; 0 = no limit"
     )

@@ -50,7 +50,7 @@ from gateway.ingest.stats import IngestStats
 from gateway.knowledge_files import load_knowledge
 from gateway.operations import OPERATIONS
 from gateway.parts import HealthCheck, Operation, Parts
-from gateway.quota_findings import quotas_of
+from gateway.quota_findings import device_quotas_of, quotas_of
 from gateway.registry.knowledge import Knowledge
 from gateway.registry.model import Registry
 from gateway.registry.repository import RegistryRepository
@@ -336,6 +336,7 @@ def _house(
             AgentStatusRepository(engine),
             IngestLimits.keeping(settings.raw_retention_days, DropsRepository(engine).horizons().values()),
             quotas=quotas_of(settings, engine, repository.snapshot),
+            device_quotas=device_quotas_of(settings, engine, repository.snapshot),
         ),
         ingest_stats=IngestStats(metrics),
         metrics=metrics,

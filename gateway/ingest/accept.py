@@ -28,7 +28,8 @@ from collectors.errors import StoreRefused, StoreUnavailable, WireError
 from collectors.reading import Batch, UInt8s
 from collectors.wire import REASONS, ReasonCount, Receipt, content_hash, decode_batch, encode_batch, find_batch_id
 from gateway.ingest.checks import NOT_AVAILABLE, READING_CHECKS, check_message, check_readings
-from gateway.ingest.columns import Cells, cells_of
+from gateway.ingest.columns import Cells, Mask, cells_of
+from gateway.ingest.device_quotas import OVER_QUOTA_ADVICE, Weighed
 from gateway.ingest.directory import Directory
 from gateway.ingest.intake import Arrival, Intake
 from gateway.ingest.isolate import append_isolating
@@ -43,7 +44,8 @@ KEPT_OF_OVERSIZED = 64 * 1024
 _PASSING = (StoreUnavailable, MemoryError)
 
 _STORE_REFUSED = len(READING_CHECKS) + 1
-_REASONS = (*(check.reason for check in READING_CHECKS), "store_refused")
+_OVER_QUOTA = _STORE_REFUSED + 1
+_REASONS = (*(check.reason for check in READING_CHECKS), "store_refused", "over_quota")
 
 log = structlog.get_logger()
 
@@ -135,8 +137,10 @@ def _accept_group(group: list[Arrival], intake: Intake, now_ms: int) -> list[Rec
         if batch is not None:
             decoded.append((case, batch))
     fresh = _without_repeated(decoded, intake, now_ms)
-    _store(fresh, intake, directory, now_ms)
+    weighed = _store(fresh, intake, directory, now_ms)
     _record(fresh, cases, intake, now_ms)
+    if weighed is not None:
+        intake.device_quotas.count(weighed, now_ms)
     return [_receipt(case) for case in cases]
 
 
@@ -233,13 +237,16 @@ def _conflict(case: _Case, batch: Batch, now_ms: int) -> None:
     case.receipt = Receipt(case.batch_id, "conflict", 0, batch.cells, case.reasons())
 
 
-def _store(fresh: list[tuple[_Case, Batch]], intake: Intake, directory: Directory, now_ms: int) -> None:
-    """Append the good readings of all cases in one go; set the others aside."""
+def _store(fresh: list[tuple[_Case, Batch]], intake: Intake, directory: Directory, now_ms: int) -> Weighed | None:
+    """Append the good readings of all cases in one go; set the others aside. Gives what is to be counted."""
     for case, batch in fresh:
         if batch.spoiled:
             _put_aside_spoiled(case, batch, now_ms)
     cells = cells_of([(case.arrival.enterprise, batch) for case, batch in fresh], directory)
     verdict = check_readings(cells, intake.limits, now_ms)
+    weighed = _weighed(fresh, cells, verdict == 0, intake, directory)
+    if weighed is not None:
+        verdict[weighed.beyond] = _OVER_QUOTA
     good = verdict == 0
     refused, words = append_isolating(intake.timeseries.append, cells.chosen(good))
     if refused.any():
@@ -251,7 +258,20 @@ def _store(fresh: list[tuple[_Case, Batch]], intake: Intake, directory: Director
     if bool(((verdict != 0) & (verdict != NOT_AVAILABLE)).any()):
         advice = [check.advice(intake.limits) for check in READING_CHECKS]
         advice.append(f"the time-series store refuses it: {words}")
+        advice.append(OVER_QUOTA_ADVICE)
         _put_aside_readings([case for case, _ in fresh], cells, verdict, advice, now_ms)
+    return weighed
+
+
+def _weighed(
+    fresh: list[tuple[_Case, Batch]], cells: Cells, good: Mask, intake: Intake, directory: Directory
+) -> Weighed | None:
+    """The good readings held against the quotas of their devices; what is taken in again is an operator's will."""
+    if not intake.device_quotas.follow(directory.registry):
+        return None
+    first_time = np.array([not case.arrival.again for case, _ in fresh], dtype=np.bool_)
+    enterprises = [case.arrival.enterprise for case, _ in fresh]
+    return intake.device_quotas.weigh(cells, enterprises, good & first_time[cells.batch])
 
 
 def _put_aside_spoiled(case: _Case, batch: Batch, now_ms: int) -> None:

@@ -38,7 +38,8 @@ MENDABLE = (
 # What also may be right by now, and is tried only when it is asked for: a store was mended or has room, a time came,
 # a mistake of ours was put right, a quota was raised.
 REPLAYABLE = (*MENDABLE, "store_refused", "in_future", "failed", "over_quota")
-PARTS = ("unknown_device", "unknown_point", "store_refused", "in_future")  # of readings: a batch without its seal
+# Of readings: a batch without its seal.
+PARTS = ("unknown_device", "unknown_point", "store_refused", "in_future", "over_quota")
 BATCHES = 200
 
 

@@ -21,6 +21,7 @@ class Directory:
     """Look-ups over one registry snapshot. Used by one thread at a time or by many: a lost cache entry is remade."""
 
     def __init__(self, registry: Registry) -> None:
+        self.registry = registry
         self.signers = Signers(registry)
         self._agents = {
             (enterprise.id, agent.id) for enterprise in registry.enterprises.values() for agent in enterprise.agents

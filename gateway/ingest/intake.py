@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from collectors.clock import HOUR_MS, from_ms
+from gateway.ingest.device_quotas import DeviceQuotas
 from gateway.ingest.directory import Directories, Directory
 from gateway.ingest.quotas import Quota, Quotas
 from gateway.ingest.signatures import Signed
@@ -96,6 +97,7 @@ class Intake:
     limits: IngestLimits = field(default_factory=IngestLimits)
     directories: Directories = field(default_factory=Directories)
     quotas: Quotas = field(default_factory=lambda: Quotas(Quota(), Quota()))
+    device_quotas: DeviceQuotas = field(default_factory=DeviceQuotas)
 
     def directory(self) -> Directory:
         return self.directories.of(self.registry())

@@ -52,11 +52,12 @@ class Held:
     """Why a message is held off, and for how long."""
 
     wait_s: float
-    quota: str  # enterprise_readings | enterprise_bytes | sender_readings | sender_bytes
+    quota: str  # out of NAMES, or DEVICE
     limit_per_s: float
 
 
 NAMES = ("enterprise_readings", "enterprise_bytes", "sender_readings", "sender_bytes")
+DEVICE = "device_readings"  # kept by gateway.ingest.device_quotas
 
 
 @dataclass(slots=True)
@@ -75,7 +76,27 @@ class _Bucket:
         return 0.0 if self.left > 0 else max(-self.left / self.rate_per_s, 0.001)
 
 
-OnExceeded = Callable[[str, str, int, Held], None]  # enterprise, sender, hour, why
+OnExceeded = Callable[[str, str, int, Held], None]  # enterprise, sender or device, hour, why
+
+
+class OncePerHour:
+    """Tells of somebody at most once an hour. Safe to call from any thread."""
+
+    def __init__(self, on_exceeded: OnExceeded) -> None:
+        self._on_exceeded = on_exceeded
+        self._lock = threading.Lock()
+        self._told: dict[Key, int] = {}
+
+    def tell(self, enterprise: str, subject: str, held: Held, now_ms: int) -> None:
+        """Pass it on, unless it was within this hour."""
+        hour_ms = now_ms // HOUR_MS * HOUR_MS
+        with self._lock:
+            if self._told.get((enterprise, subject)) == hour_ms:
+                return
+            if len(self._told) >= MAX_SENDERS:
+                self._told.clear()
+            self._told[enterprise, subject] = hour_ms
+        self._on_exceeded(enterprise, subject, hour_ms, held)
 
 
 class Quotas:
@@ -84,12 +105,11 @@ class Quotas:
     def __init__(self, enterprise: Quota, sender: Quota, on_exceeded: OnExceeded = lambda *_: None) -> None:
         """The settings' quotas. `on_exceeded` hears of an enterprise and sender at most once an hour."""
         self._usual = {True: enterprise, False: sender}
-        self._on_exceeded = on_exceeded
+        self._told = OncePerHour(on_exceeded)
         self._lock = threading.Lock()
         self._registry: Registry | None = None
         self._own: Mapping[Key, Rates] = {}
         self._buckets: OrderedDict[Key, tuple[_Bucket, ...]] = OrderedDict()
-        self._told: dict[Key, int] = {}
 
     @property
     def are_set(self) -> bool:
@@ -121,14 +141,7 @@ class Quotas:
 
     def exceeded(self, enterprise: str, sender: str, held: Held, now_ms: int) -> None:
         """Tell of somebody who was held off, once an hour."""
-        hour_ms = now_ms // HOUR_MS * HOUR_MS
-        with self._lock:
-            if self._told.get((enterprise, sender)) == hour_ms:
-                return
-            if len(self._told) >= MAX_SENDERS:
-                self._told.clear()
-            self._told[enterprise, sender] = hour_ms
-        self._on_exceeded(enterprise, sender, hour_ms, held)
+        self._told.tell(enterprise, sender, held, now_ms)
 
     def _of(self, key: Key, now_s: float) -> tuple[_Bucket, ...]:
         found = self._buckets.get(key)

@@ -115,6 +115,8 @@ def _quota(quota: Quota) -> dict[str, Any] | None:
         stated["senders"] = {
             name: {key: value for key, value in own.items() if value is not None} for name, own in senders.items()
         }
+    if quota.devices:
+        stated["devices"] = {name: {"readings_per_s": own.readings_per_s} for name, own in quota.devices.items()}
     return stated or None
 
 

@@ -210,6 +210,13 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRate:
+    """How much may be measured of one device, on average over each minute of the readings' own time. 0 = no limit."""
+
+    readings_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """What an enterprise may send and measure; None = what the settings say, 0 = no limit."""
 
@@ -217,6 +224,7 @@ class Quota:
     bytes_per_s: float | None = None
     points: int | None = None  # that instruments show
     senders: dict[str, Rates] = field(default_factory=dict)  # agent, or device that sends telemetry -> its own
+    devices: dict[str, DeviceRate] = field(default_factory=dict)  # device, whoever sends its readings -> its own
 
 
 @dataclass(frozen=True, slots=True)

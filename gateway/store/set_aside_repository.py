@@ -2,8 +2,9 @@
 
 What stays true: rows are added in the transaction of their batch; whatever bytes and names a sender makes up, a row can
 be written (text is cut to its column and freed of characters that a database refuses).
-Limits: `trim` keeps the newest rows within MAX_ROWS and MAX_BYTES of payload, `forget_before` drops what is older than
-the setting; both are for housekeeping and say how many went.
+Limits: `trim` keeps the newest rows within MAX_ROWS and MAX_BYTES of payload, and what was over a quota goes first: who
+sends too much pushes nobody else's out. `forget_before` drops what is older than the setting; both are for housekeeping
+and say how many went.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, String, delete, func, select
+from sqlalchemy import RowMapping, String, case, delete, func, select
 from sqlalchemy import insert as plain_insert
 
 from gateway.store.database import Bind, reading, writing
@@ -94,15 +95,13 @@ class SetAsideRepository:
 
     def trim(self, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> int:
         """Drop the oldest rows over the limits; gives how many, so that it can be counted and shown."""
-        size = func.sum(func.length(table.c.payload)).over(order_by=table.c.id.desc())
-        place = func.row_number().over(order_by=table.c.id.desc())
+        order = case((table.c.reason == "over_quota", 1), else_=0), table.c.id.desc()
+        size = func.sum(func.length(table.c.payload)).over(order_by=order)
+        place = func.row_number().over(order_by=order)
         ranked = select(table.c.id, size.label("size"), place.label("place")).subquery()
-        newest_over = select(func.max(ranked.c.id)).where((ranked.c.size > max_bytes) | (ranked.c.place > max_rows))
+        over = select(ranked.c.id).where((ranked.c.size > max_bytes) | (ranked.c.place > max_rows))
         with writing(self._bind) as connection:
-            last = connection.execute(newest_over).scalar()
-            if last is None:
-                return 0
-            return connection.execute(delete(table).where(table.c.id <= last)).rowcount
+            return connection.execute(delete(table).where(table.c.id.in_(over))).rowcount
 
 
 _LISTED = ("id", "received_at_ms", "enterprise", "sender", "batch_id", "reason", "detail", "count")

@@ -249,6 +249,18 @@ FAULTS = [
     ("points: 40", "points: 3", "enterprises[0].quota.points", "the devices have 8 points and this allows 3"),
     ("gas-1: {bytes", "gas-2: {bytes", "enterprises[0].quota.senders.gas-2", "neither an agent nor a device"),
     ("bytes_per_s: 0}", "bytes_per_s: -5}", "enterprises[0].quota.senders.edge-1.bytes_per_s", "0 = no limit"),
+    (
+        "{incomer-1: {readings_per_s: 0.5",
+        "{edge-1: {readings_per_s: 0.5",
+        "enterprises[0].quota.devices.edge-1",
+        "no device",
+    ),
+    (
+        "readings_per_s: 0.5",
+        "readings_per_s: -2",
+        "enterprises[0].quota.devices.incomer-1.readings_per_s",
+        "0 = no limit",
+    ),
     ("bytes_per_s: 0}", "bytes_per_h: 5}", "enterprises[0].quota.senders.edge-1.bytes_per_h", "unknown key"),
     (
         "final: {volume: 88123.4}, initial: {volume: 0.2}",

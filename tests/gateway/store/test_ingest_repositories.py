@@ -138,6 +138,14 @@ def test_trim_keeps_the_newest_within_both_limits(engine: Engine, max_rows: int,
     assert [entry.received_at_ms for entry in aside.page()] == list(range(10 - kept, 10))
 
 
+def test_trim_drops_what_was_over_a_quota_before_anything_else(engine: Engine) -> None:
+    aside = SetAsideRepository(engine)
+    reasons = ["unknown_point", "over_quota", "over_quota", "conflict", "over_quota"]
+    aside.add([replace(ASIDE, received_at_ms=number, reason=reason) for number, reason in enumerate(reasons)])
+    assert aside.trim(3, 10**9) == 2
+    assert [entry.received_at_ms for entry in aside.page()] == [0, 3, 4]
+
+
 def test_newest_status_of_an_agent_stands(engine: Engine) -> None:
     statuses = AgentStatusRepository(engine)
     row = StatusRow(OWN, "edge-1", 1000, True, '{"online": true}')
