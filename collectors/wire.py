@@ -134,6 +134,12 @@ def new_batch_id(now_ms: int) -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+def first_batch_id(at_ms: int) -> str:
+    """The smallest id that `new_batch_id` can give at a time: ids from then on sort at or after it."""
+    number = at_ms << 80
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
 def encode_batch(batch: Batch) -> bytes:
     """Batch -> JSON bytes. A value that is not finite goes out as null; spoiled cells are not repeated."""
     devices = [

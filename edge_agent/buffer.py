@@ -35,6 +35,7 @@ from edge_agent.window import SendWindow
 _log = structlog.get_logger(__name__)
 
 FULL_AT = 0.9  # share of `max_bytes`; the rest is for polls that are under way when polling pauses
+STRETCH_MS = 86_400_000
 DELETING = frozenset({"stored", "duplicate"})
 _STATS = """
 SELECT (SELECT count(*) FROM batches), (SELECT coalesce(sum(readings), 0) FROM batches),
@@ -42,7 +43,9 @@ SELECT (SELECT count(*) FROM batches), (SELECT coalesce(sum(readings), 0) FROM b
        (SELECT count(*) FROM set_aside), (SELECT coalesce(sum(size), 0) FROM set_aside),
        (SELECT value FROM counters WHERE name = 'dropped_batches'),
        (SELECT value FROM counters WHERE name = 'dropped_readings'),
-       (SELECT value FROM counters WHERE name = 'dropped_set_aside')
+       (SELECT value FROM counters WHERE name = 'dropped_set_aside'),
+       (SELECT value FROM counters WHERE name = 'dropped_first_ms'),
+       (SELECT value FROM counters WHERE name = 'dropped_last_ms')
 """
 
 
@@ -85,6 +88,8 @@ class BufferStats:
     dropped_batches: int
     dropped_readings: int
     dropped_set_aside: int
+    dropped_first_ms: int | None  # when the first and the last batch were made that were dropped in the newest stretch:
+    dropped_last_ms: int | None  # drops with less than STRETCH_MS between them; None = nothing was ever dropped
 
 
 class Buffer:
@@ -284,13 +289,26 @@ class Buffer:
 
     def _delete_batches(self, condition: str, value: int) -> int:
         rows = self._connection.execute(
-            f"DELETE FROM batches WHERE {condition} RETURNING seq, readings, size", (value,)
+            f"DELETE FROM batches WHERE {condition} RETURNING seq, readings, size, made_ms", (value,)
         ).fetchall()
-        for seq, _, _ in rows:
+        for seq, *_ in rows:
             self._window.settled(seq)
         self._count("dropped_batches", len(rows))
-        self._count("dropped_readings", sum(readings for _, readings, _ in rows))
-        return sum(size for _, _, size in rows)
+        self._count("dropped_readings", sum(readings for _, readings, _, _ in rows))
+        if rows:
+            self._note_stretch(min(made_ms for *_, made_ms in rows), max(made_ms for *_, made_ms in rows))
+        return sum(size for _, _, size, _ in rows)
+
+    def _note_stretch(self, first_ms: int, last_ms: int) -> None:
+        """Which time the dropped batches are of: the gateway keeps it, and shows it beside what it computed."""
+        stats = self.stats()
+        old_first_ms, old_last_ms = stats.dropped_first_ms, stats.dropped_last_ms
+        if old_first_ms is not None and old_last_ms is not None and abs(first_ms - old_last_ms) <= STRETCH_MS:
+            first_ms, last_ms = min(first_ms, old_first_ms), max(last_ms, old_last_ms)
+        self._connection.executemany(
+            "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (("dropped_first_ms", first_ms), ("dropped_last_ms", last_ms)),
+        )
 
     def _delete_set_aside(self, condition: str, value: int) -> int:
         rows = self._connection.execute(f"DELETE FROM set_aside WHERE {condition} RETURNING size", (value,)).fetchall()

@@ -284,8 +284,35 @@ def explanation(out: Console, answer: Mapping[str, Any]) -> None:
             branch.add(
                 f"approved by {escape(one['approved_by'])} at {one['approved_at']}: {escape(one['approved_why'])}"
             )
+    _grow_provenance(activity, answer)
     activity.add(f"digest {entry['digest']}")
     out.print(tree)
+
+
+def _grow_provenance(activity: Tree, answer: Mapping[str, Any]) -> None:
+    """Who vouches for the readings, and what of them is missing."""
+    if answer["points"]:
+        batches = activity.add("signatures of the batches that brought the readings")
+        for one in answer["signatures"]:
+            key = f" by key {escape(one['key_id'])}" if one["key_id"] else ""
+            batches.add(f"{one['batches']} of {escape(one['sender'])}: [bold]{one['words']['en']}[/]{key}")
+        if not answer["signatures"]:
+            batches.add("no batch of that time is remembered: they are kept for 100 days")
+    for one in answer["dropped"]:
+        activity.add(f"[bold]{escape(one['words']['en'])}[/]")
+
+
+def _grow_raw(branch: Tree, raw: Mapping[str, Any]) -> None:
+    """Where the raw readings are, unless they are at hand."""
+    if raw["place"] == "kept":
+        return
+    said = branch.add(raw["words"]["en"])
+    proof = raw["proof"]
+    if proof is not None:
+        said.add(f"removed at {raw['removed_at']} by drop {proof['drop']}: {proof['readings']} readings")
+        if proof["readings"]:
+            said.add(f"from {proof['first']} to {proof['last']}, {proof['lowest']:.12g} to {proof['highest']:.12g}")
+        said.add(f"digest {proof['digest']}")
 
 
 def _grow_point(activity: Tree, point: Mapping[str, Any]) -> None:
@@ -309,6 +336,7 @@ def _grow_point(activity: Tree, point: Mapping[str, Any]) -> None:
         if reading is not None:
             word = {"first": "from", "last": "to"}[name]
             readings.add(f"{word} {reading['value']:.12g} at {reading['at']}")
+    _grow_raw(branch, point["raw"])
     register = point["register"]
     if register is not None:
         branch.add(

@@ -42,6 +42,7 @@ from gateway.carbon.methods import MethodFile
 from gateway.carbon.own_values import problem_of
 from gateway.carbon.policy import Policy
 from gateway.control import kept_secret
+from gateway.drop_findings import WatchedStatuses
 from gateway.ingest.http_intake import http_intake
 from gateway.ingest.intake import IngestLimits, Intake
 from gateway.ingest.mqtt_listener import MqttListener
@@ -70,7 +71,6 @@ from gateway.scheduler.usage_stage import UsageStage
 from gateway.scheduler.verification import Verifier
 from gateway.settings import Settings, split_address
 from gateway.signing import Signer
-from gateway.store.agent_status_repository import AgentStatusRepository
 from gateway.store.batches_repository import BatchesRepository
 from gateway.store.canonical_json import sha256_of
 from gateway.store.database import open_database, read_only
@@ -333,7 +333,7 @@ def _house(
             timeseries,
             repository.snapshot,
             BatchesRepository(engine),
-            AgentStatusRepository(engine),
+            WatchedStatuses(engine, repository.snapshot),
             IngestLimits.keeping(settings.raw_retention_days, DropsRepository(engine).horizons().values()),
             quotas=quotas_of(settings, engine, repository.snapshot),
             device_quotas=device_quotas_of(settings, engine, repository.snapshot),

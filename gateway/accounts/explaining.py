@@ -6,26 +6,35 @@ are those that stand now; if they changed since, the entry's digest no longer fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import numpy as np
 from sqlalchemy import Engine
 
+from collectors.clock import to_ms
 from collectors.profile import MeterProfile
 from collectors.quantities import QUANTITIES
 from gateway.accounts.derived_steps import FormulaStep, formula_of, inputs_behind
 from gateway.accounts.documents import Bilingual, EntryDocument, QualityDocument, entry_document, instant, kilo
+from gateway.accounts.provenance import (
+    DroppedStep,
+    RawStep,
+    SignatureStep,
+    dropped_of,
+    raw_of,
+    signatures_of,
+)
 from gateway.accounts.series import UsageItem, hours_of
 from gateway.carbon.calendar import day_window_ms
 from gateway.carbon.explain import BASES, computed, energy_computed, other_side
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import Draft, Entry
 from gateway.carbon.quality import ACTIVITY, FACTOR
-from gateway.registry.model import Enterprise, Point, Registry, Source
+from gateway.registry.model import DERIVED, Enterprise, Point, Registry, Source
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore
@@ -77,13 +86,14 @@ class PointStep(msgspec.Struct, frozen=True, kw_only=True):
     unit: str | None
     amount: float
     hours: list[UsageItem]
-    readings: int  # inside the day
+    readings: int  # inside the day; of a day whose raw readings were removed as many as its proof says
     first: ReadingStep | None  # at the day's start or the last one before it: where its usage begins to be counted
     last: (
         ReadingStep | None
     )  # at the day's end or the first one after it; as long as there is none, the last one inside
     register: RegisterStep | None  # None = the point is described in the registry, not by a profile
     formula: FormulaStep | None  # of a derived point, which no instrument shows
+    raw: RawStep | None  # where its raw readings are; None for a derived point
 
 
 class RecordStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +148,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     factors: list[FactorStep]
     points: list[PointStep]
     inputs: list[PointStep]  # what derived ones of these points are computed from, down to the instruments
+    signatures: list[SignatureStep]  # of the batches that the readings came in; none for records
+    dropped: list[DroppedStep]  # what agents gave up of that time
     records: list[RecordStep]
     adjustments: list[AdjustmentStep]  # of an entry that operators asked for
 
@@ -165,6 +177,11 @@ def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation |
     window_ms = day_window_ms(entry.draft.day, timezone)
     source = registered.source(entry.draft.source)
     document = entry_document(entry, registered)
+    points = [] if source is None else _points(archive, registered, source, window_ms)
+    inputs = [] if source is None else _inputs(archive, registered, source, window_ms)
+    measured = [point for point in (*points, *inputs) if point.raw is not None]
+    span_ms = _span(measured, window_ms)
+    devices = [point.point.partition(".")[0] for point in measured]
     return Explanation(
         id=entry.id,
         entry=document,
@@ -180,8 +197,10 @@ def explanation_of(archive: Archive, enterprise: str, seq: int) -> Explanation |
         basis=_basis(entry.draft.basis),
         grades=_grades(document.quality),
         factors=_factors(archive.factors, entry),
-        points=[] if source is None else _points(archive, registered, source, window_ms),
-        inputs=[] if source is None else _inputs(archive, registered, source, window_ms),
+        points=points,
+        inputs=inputs,
+        signatures=signatures_of(archive.engine, registered, devices, span_ms) if measured else [],
+        dropped=dropped_of(archive.engine, enterprise, span_ms) if measured else [],
         records=[] if source is None or not source.records else _records(archive.engine, entry.draft),
         adjustments=[_adjustment(one) for one in entry.draft.calculation.get("adjustments", ())],
     )
@@ -288,6 +307,9 @@ def _point(archive: Archive, enterprise: Enterprise, point: Point, share: str, w
     readings = archive.timeseries.read([point.point_id], start_ms, end_ms)
     before = archive.timeseries.before([point.point_id], start_ms + 1, 1)
     after = archive.timeseries.after([point.point_id], end_ms, 1)
+    raw = None
+    if point.device != DERIVED:
+        raw = raw_of(archive.engine, archive.timeseries, enterprise.id, point.point_id, window_ms)
     return PointStep(
         point=f"{point.device}.{point.id}",
         share=share,
@@ -295,12 +317,20 @@ def _point(archive: Archive, enterprise: Enterprise, point: Point, share: str, w
         unit=QUANTITIES[point.quantity].usage_unit,
         amount=int(np.sum(usage.amount_u)) / 1_000_000,
         hours=hours_of(usage),
-        readings=len(readings),
+        readings=len(readings) if raw is None or raw.proof is None else raw.proof.readings,
         first=_reading(before if len(before) else readings, 0),
         last=_reading(after if len(after) else readings, -1),
         register=_register(archive.profiles.get(profile_id or ""), point),
         formula=formula_of(archive.timeseries, enterprise, point, window_ms),
+        raw=raw,
     )
+
+
+def _span(measured: Sequence[PointStep], window_ms: tuple[int, int]) -> tuple[int, int]:
+    """From the first to the last reading that the day's usage was counted by."""
+    first = [to_ms(datetime.fromisoformat(point.first.at)) for point in measured if point.first is not None]
+    last = [to_ms(datetime.fromisoformat(point.last.at)) for point in measured if point.last is not None]
+    return min([*first, window_ms[0]]), max([*last, window_ms[1]])
 
 
 def _reading(readings: ReadingColumns, index: int) -> ReadingStep | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, CursorResult, delete, func, select
+from sqlalchemy import ColumnElement, Connection, CursorResult, delete, func, select
 
 from collectors.wire import ReasonCount
 from gateway.store.database import Bind, reading, writing
@@ -115,6 +115,23 @@ class BatchesRepository:
         query = select(some.c.signature, some.c.key_id, func.count().label("batches"), last.label("last"))
         with reading(self._bind) as connection:
             rows = connection.execute(query.group_by(some.c.signature, some.c.key_id).order_by(last.desc())).all()
+        return [SignatureCount(row.signature, row.key_id, int(row.batches), int(row.last)) for row in rows]
+
+    def signatures_made(self, enterprise: str, sender: str, first_id: str, end_id: str) -> list[SignatureCount]:
+        """What batches with first_id <= id < end_id carried, by verdict and key."""
+        return self._signatures(enterprise, sender, (table.c.batch_id >= first_id) & (table.c.batch_id < end_id))
+
+    def signatures_come(self, enterprise: str, sender: str, start_ms: int, end_ms: int) -> list[SignatureCount]:
+        """What batches carried that came in start_ms <= at < end_ms: for senders whose ids hold no time."""
+        at_ms = table.c.received_at_ms
+        return self._signatures(enterprise, sender, (at_ms >= start_ms) & (at_ms < end_ms))
+
+    def _signatures(self, enterprise: str, sender: str, among: ColumnElement[bool]) -> list[SignatureCount]:
+        by, last = (table.c.signature, table.c.key_id), func.max(table.c.received_at_ms).label("last")
+        query = select(*by, func.count().label("batches"), last).group_by(*by).order_by(*by)
+        own = query.where(table.c.enterprise == enterprise, table.c.sender == sender, among)
+        with reading(self._bind) as connection:
+            rows = connection.execute(own).all()
         return [SignatureCount(row.signature, row.key_id, int(row.batches), int(row.last)) for row in rows]
 
     def forget_before(self, at_ms: int) -> int:

@@ -51,6 +51,15 @@ class DropsRepository:
         with reading(self._bind) as connection:
             return [DayProof(**row._mapping) for row in connection.execute(query)]
 
+    def proof_of_day(self, point_id: int, start_ms: int) -> tuple[DayProof, int] | None:
+        """What was kept of a point's local day, and the number of the drop; None if its readings were not dropped."""
+        query = select(*_PROOF, day_proofs.c.number).where(
+            day_proofs.c.point_id == point_id, day_proofs.c.start_ms == start_ms
+        )
+        with reading(self._bind) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (DayProof(*row[:-1]), row[-1])
+
     def digests(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> Mapping[int, Mapping[int, str]]:
         """Point -> start of a day between these instants -> the digest that was kept of it."""
         found: dict[int, dict[int, str]] = {}

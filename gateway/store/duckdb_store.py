@@ -277,6 +277,13 @@ class DuckDBStore:
             files = self._archive.files(cursor)
         return sum(file.readings for file in files), sum(file.size_bytes for file in files)
 
+    def is_archived(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> bool:
+        """Whether files of archived months can hold readings of these points in start_ms <= at_ms < end_ms."""
+        if not point_ids or not self._has_archive:
+            return False
+        with self._reading() as cursor:
+            return bool(self._archive.files(cursor, start_ms, end_ms, (min(point_ids), max(point_ids))))
+
     def ping(self) -> str:
         """The engine and its version, such as "DuckDB 2.0.0"."""
         self._one("select 1 from store_format")

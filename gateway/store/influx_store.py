@@ -165,6 +165,10 @@ class InfluxStore:
         """None: what the server packs is not known here."""
         return 0, 0
 
+    def is_archived(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> bool:
+        """False: the server packs its own files."""
+        return False
+
     def ping(self) -> str:
         """The engine and its version, such as "InfluxDB 1.6.7"."""
         return f"InfluxDB {self._server.version()}"

@@ -161,6 +161,9 @@ class TimeSeriesStore(Protocol):
     def archived(self) -> tuple[int, int]:
         """Readings that were moved, and the bytes they take."""
 
+    def is_archived(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> bool:
+        """Whether readings of these points with start_ms <= at_ms < end_ms may stand where `archive` moves them."""
+
     def ping(self) -> str:
         """The engine and its version, such as "InfluxDB 1.6.7"; raises StoreUnavailable if it does not answer."""
 

@@ -112,6 +112,23 @@ def test_over_the_size_limit_the_oldest_go_and_are_counted(
     assert open_at().stats().dropped_readings == 6  # the count outlives a restart
 
 
+def test_it_knows_of_which_time_the_newest_stretch_of_dropped_batches_is(
+    open_at: OpenAt, make_readings: Readings, now_ms: int
+) -> None:
+    buffer = open_at(max_bytes=1)
+    assert (buffer.stats().dropped_first_ms, buffer.stats().dropped_last_ms) == (None, None)
+    for hour in (0, 1, 2, 3):
+        buffer.append(make_readings(), now_ms + hour * 3_600_000)
+    stretch = now_ms, now_ms + 2 * 3_600_000  # the newest is kept
+    assert (buffer.stats().dropped_first_ms, buffer.stats().dropped_last_ms) == stretch
+    later_ms = now_ms + 9 * DAY_MS
+    buffer = open_at(max_bytes=1)
+    buffer.append(make_readings(), later_ms)
+    assert buffer.stats().dropped_first_ms == now_ms  # the one of the third hour belongs to it
+    buffer.append(make_readings(), later_ms + 1)
+    assert (buffer.stats().dropped_first_ms, buffer.stats().dropped_last_ms) == (later_ms, later_ms)
+
+
 def test_set_aside_batches_make_room_before_waiting_ones(open_at: OpenAt, make_readings: Readings, now_ms: int) -> None:
     buffer = open_at()
     refused = buffer.append(make_readings(2), now_ms)

@@ -92,6 +92,9 @@ class QuickStore:
     def archived(self) -> tuple[int, int]:
         return 0, 0
 
+    def is_archived(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> bool:
+        return False
+
     def ping(self) -> str:
         return "a quick store of the simulation"
 

@@ -104,6 +104,9 @@ class PlainStore:
     def archived(self) -> tuple[int, int]:
         return 0, 0
 
+    def is_archived(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> bool:
+        return False
+
     def ping(self) -> str:
         return "a plain store of the simulation"
 
