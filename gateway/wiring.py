@@ -360,7 +360,7 @@ def _pipeline(
 ) -> Pipeline:
     drops = DropsRepository(engine)
     usage = UsageStage(engine, timeseries, derived, drops.horizons)
-    series = SeriesSource(timeseries, timeseries.usage, kept_of=drops.digests)
+    series = SeriesSource(timeseries, timeseries.usage, kept_of=drops.digests, at_hand=usage.digests.known)
     activities = ActivitySource(RecordsRepository(engine), series)
     return Pipeline(
         engine=engine,

@@ -24,12 +24,12 @@ from gateway.carbon.activities import ACTIVITIES
 from gateway.carbon.calendar import day_start_ms
 from gateway.carbon.derived_plan import items_of
 from gateway.carbon.emission import round_half_even
-from gateway.carbon.evidence import combined_digest, digest_of_readings
+from gateway.carbon.evidence import combined_digest
 from gateway.carbon.model import Activity
 from gateway.carbon.own_values import footprint_expired, in_force
 from gateway.carbon.units import convert, read_unit
 from gateway.registry.model import DERIVED, Enterprise, Park, Point, Registry, Source
-from gateway.scheduler.series import PointSeries, SeriesSource, Stretch
+from gateway.scheduler.series import Edges, SeriesSource, Stretch, Wanted
 from gateway.store.records_repository import ActivityRecord, RecordsRepository
 from gateway.store.timeseries import UsageColumns
 
@@ -52,6 +52,10 @@ class Days:
     @property
     def stretch(self) -> Stretch:
         return int(self.edges_ms[0]), int(self.edges_ms[-1])
+
+    @property
+    def edges(self) -> Edges:
+        return tuple(self.edges_ms.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class _Feeder:
 
     share: Fraction | int
     days: PointDays
-    evidence: Mapping[str, PointSeries]  # device.point -> series: the point's own, or of what it is derived from
+    evidence: Mapping[str, Mapping[int, str]]  # device.point, own or derived from -> start of a day -> digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +95,18 @@ class ActivitySource:
 
     def read_ahead(self, registry: Registry, wanted: Mapping[str, Mapping[str, Iterable[date]]]) -> ActivitySource:
         """The same, with the series of these enterprises, sources and days at hand: read together, not one by one."""
-        series = [
-            (Days.of(span, registry.park_of(enterprise_id).timezone).stretch, point.point_id)
-            for enterprise_id, days_of in wanted.items()
-            for source_id, days in days_of.items()
-            for point in points_behind(registry.enterprises[enterprise_id], source_id)
-            for span in consecutive_spans(days)
-        ]
+        series: dict[Edges, Wanted] = {}
+        for enterprise_id, days_of in wanted.items():
+            enterprise, timezone = registry.enterprises[enterprise_id], registry.park_of(enterprise_id).timezone
+            for source_id, days in days_of.items():
+                points = points_of(enterprise, source_id)
+                for span in consecutive_spans(days) if points else ():
+                    _add(enterprise, points, series.setdefault(Days.of(span, timezone).edges, Wanted()))
         return ActivitySource(self.records, self.series.read_ahead(series))
+
+    def without_memory(self) -> ActivitySource:
+        """The same from readings and records alone: for who checks what was booked."""
+        return ActivitySource(self.records, self.series.without_memory())
 
     def of_days(
         self, registry: Registry, enterprise: Enterprise, wanted: Mapping[str, Iterable[date]]
@@ -123,13 +131,13 @@ class ActivitySource:
             return
         unit = QUANTITIES[fed[0][1].quantity].usage_unit or ""
         days = Days.of(span, park.timezone)
-        series = self.series.of([point.point_id for point in points_behind(enterprise, source.id)], days.stretch)
+        series = self.series.of(_add(enterprise, fed, Wanted()), days.edges)
         feeders = []
         for share, point in fed:
             evidence = {
-                f"{own.device}.{own.id}": series.of_point(own.point_id) for own in measured_behind(enterprise, point)
+                f"{own.device}.{own.id}": series.digests[own.point_id] for own in measured_behind(enterprise, point)
             }
-            feeders.append(_Feeder(share, PointDays.of(series.of_point(point.point_id).usage, days), evidence))
+            feeders.append(_Feeder(share, PointDays.of(series.usage_of(point.point_id), days), evidence))
         for place, day in enumerate(days.days):
             if not any(feeder.days.has_usage[place] for feeder in feeders):
                 continue
@@ -147,7 +155,7 @@ class ActivitySource:
                 unit=unit,
                 coverage_ppm=min(PPM, covered_ms * PPM // (end_ms - start_ms)),
                 estimated_ppm=min(PPM, round_half_even(estimated_u * PPM / gross_u)) if gross_u else 0,
-                digest=combined_digest(_digests(feeders, start_ms, end_ms)),
+                digest=combined_digest(_digests(feeders, start_ms)),
             )
 
     def _of_records(
@@ -218,13 +226,18 @@ def measured_behind(enterprise: Enterprise, point: Point) -> list[Point]:
     return list(found.values())
 
 
-def _digests(feeders: Sequence[_Feeder], start_ms: int, end_ms: int) -> Iterable[tuple[str, str]]:
+def _add(enterprise: Enterprise, fed: Sequence[tuple[Fraction | int, Point]], wanted: Wanted) -> Wanted:
+    """The same, with what a source's points need."""
+    for _, point in fed:
+        wanted.fed.add(point.point_id)
+        wanted.measured.update(own.point_id for own in measured_behind(enterprise, point))
+    return wanted
+
+
+def _digests(feeders: Sequence[_Feeder], day_ms: int) -> Iterable[tuple[str, str]]:
     """Each instrument's point once, whatever it feeds, with the digest of the readings of a day."""
-    by_name = {name: series for feeder in feeders for name, series in feeder.evidence.items()}
-    return [
-        (name, series.kept.get(start_ms) or digest_of_readings(series.around(start_ms, end_ms)))
-        for name, series in by_name.items()
-    ]
+    by_name = {name: digests for feeder in feeders for name, digests in feeder.evidence.items()}
+    return [(name, digests[day_ms]) for name, digests in by_name.items()]
 
 
 def activity_of(

@@ -61,7 +61,7 @@ class Pipeline:
 
     def run(self, now_ms: int) -> dict[str, dict[str, Any]]:
         """Do everything that is due; gives what each stage did."""
-        with self.lock, alone(self.engine):
+        with self.lock, alone(self.engine), self.usage.digests.of_one_run():
             registry = self.registry()
             failed: dict[str, str] = {}
             rules = self.changed_rules.run(registry, now_ms, failed)

@@ -32,14 +32,14 @@ from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.changed_rules import LONG_AGO_MS
 from gateway.scheduler.days import month_days, month_of
 from gateway.scheduler.pipeline import Pipeline
-from gateway.scheduler.series import Series
+from gateway.scheduler.series import around, each_point
 from gateway.scheduler.usage_stage import CLAIM_HOURS, neighbours, rules_of
 from gateway.store.database import alone
 from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.drops_repository import DropsRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.statements_repository import StatementsRepository
-from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
+from gateway.store.timeseries import ReadingColumns, TimeSeriesStore
 
 PIECE_POINT_DAYS = 2_000  # points × days given up at once: 3 million readings if there is one a minute
 PIECE_DAYS = 31
@@ -149,7 +149,7 @@ class Retention:
         days_of: dict[str, set[date]] = {}
         for entry in standing:
             days_of.setdefault(entry.draft.source, set()).add(entry.draft.day)
-        found = self.pipeline.entries.activities.of_days(registry, enterprise, days_of)
+        found = self.pipeline.entries.activities.without_memory().of_days(registry, enterprise, days_of)
         now = {(one.source, one.day): (one.digest, one.amount_u) for one in found}
         wrong = [
             entry.draft.day
@@ -161,15 +161,12 @@ class Retention:
     def _proofs(self, points: Sequence[int], days: Sequence[date], zone: str) -> list[DayProof]:
         """A proof of every day of every point, of those without readings too."""
         stretch = day_start_ms(days[0], zone), day_start_ms(days[-1] + ONE_DAY, zone)
-        series = Series.read(self.timeseries, _no_usage, points, stretch)
         windows = [day_window_ms(day, zone) for day in days]
-        proofs = []
-        for point_id in points:
-            own = series.of_point(point_id)
-            proofs += [
-                proof_of(point_id, start_ms, end_ms, own.around(start_ms, end_ms)) for start_ms, end_ms in windows
-            ]
-        return proofs
+        return [
+            proof_of(point_id, start_ms, end_ms, around(own, start_ms, end_ms))
+            for point_id, own in each_point(self.timeseries, points, stretch)
+            for start_ms, end_ms in windows
+        ]
 
     def _forget(self, registry: Registry, name: str, done: RetentionDone) -> None:
         """Forget what lies before the horizon, and what a crash or an engine that was away left of it."""
@@ -201,7 +198,3 @@ class Retention:
             for point_id, at_ms in zip(rows.point_id.tolist(), rows.at_ms.tolist(), strict=True):
                 kept_from[point_id] = min(kept_from[point_id], at_ms)
         return kept_from
-
-
-def _no_usage(point_ids: Sequence[int], start_ms: int, end_ms: int) -> UsageColumns:
-    return UsageColumns.empty()

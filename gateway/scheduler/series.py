@@ -1,93 +1,56 @@
-"""Hourly usage and readings of many points over a stretch of time, read at once and handed out point by point.
+"""Hourly usage of many points over some days, and the digests of what it rests on, read at once for all of them.
 
 A store answers one question about a thousand points nearly as fast as one about a single point, so the roll-up asks
-for whole chunks of enterprises. Limit: all of a `Series` is in memory; who asks bounds points × days.
+for whole chunks of enterprises. Readings are read only where a day's digest is not known from elsewhere, and are let go
+as soon as they are digested. Limit: all usage of a `Series` is in memory; who asks bounds points × days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
+from gateway.carbon.evidence import digest_of_readings
 from gateway.scheduler.near import near
 from gateway.store.columns import one_after_another, take_readings, take_usage
 from gateway.store.timeseries import Int32s, ReadingColumns, TimeSeriesStore, UsageColumns
 
 Stretch = tuple[int, int]  # start_ms <= time < end_ms
+Edges = tuple[int, ...]  # where consecutive days begin, and where the last one ends
 
 # Hourly usage of some points between two instants: as stored, or recomputed from the readings for verification.
 UsageOf = Callable[[Sequence[int], int, int], UsageColumns]
-# Digests that were kept of days whose raw readings were dropped: point -> start of the day -> digest.
-Kept = Mapping[int, Mapping[int, str]]
-KeptOf = Callable[[Sequence[int], int, int], Kept]
+# Digests of days that begin between two instants, as far as they are known: point -> start of the day -> digest.
+Digests = Mapping[int, Mapping[int, str]]
+DigestsOf = Callable[[Sequence[int], int, int], Digests]
 
 
-def nothing_dropped(point_ids: Sequence[int], start_ms: int, end_ms: int) -> Kept:
-    """All raw readings are there."""
+def none_known(point_ids: Sequence[int], start_ms: int, end_ms: int) -> Digests:
+    """Nothing is known but by reading."""
     return {}
 
 
 @dataclass(frozen=True, slots=True)
-class PointSeries:
-    """One point's part of a `Series`."""
+class Wanted:
+    """What is needed of some days."""
 
-    usage: UsageColumns  # by hour
-    readings: ReadingColumns  # by time, with the last one before the stretch and the first one after it
-    kept: Mapping[int, str] = field(default_factory=dict)  # start of a day -> digest, where raw readings were dropped
-
-    def around(self, start_ms: int, end_ms: int) -> ReadingColumns:
-        """The readings of a part of the stretch with the last one before it and the first one after it.
-
-        A part that lies before or after all readings has none: no step reaches into it, and what is read between it
-        and them later changes nothing in it.
-        """
-        at_ms = self.readings.at_ms
-        first = int(np.searchsorted(at_ms, start_ms, "left"))
-        end = int(np.searchsorted(at_ms, end_ms, "left"))
-        if 0 < first < at_ms.size:
-            first -= 1
-        if end > 0:
-            end += 1
-        return take_readings(self.readings, slice(first, end))
+    fed: set[int] = field(default_factory=set)  # points whose usage is booked
+    measured: set[int] = field(default_factory=set)  # points that instruments show, on whose readings entries rest
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Columns of some points, each sorted by (point, time)."""
+    """Usage of some points, sorted by (point, hour), and what the days of those that instruments show rest on."""
 
     usage: UsageColumns
-    readings: ReadingColumns  # in the stretch, with the last one before it and the first one after it
-    kept: Kept = field(default_factory=dict)
+    digests: Digests
 
-    @classmethod
-    def read(
-        cls,
-        timeseries: TimeSeriesStore,
-        usage_of: UsageOf,
-        point_ids: Sequence[int],
-        stretch: Stretch,
-        kept_of: KeptOf = nothing_dropped,
-    ) -> Series:
-        start_ms, end_ms = stretch
-        source = near(timeseries, point_ids, start_ms, end_ms)
-        readings = (
-            source.before(point_ids, start_ms, 1),
-            source.read(point_ids, start_ms, end_ms),
-            source.after(point_ids, end_ms, 1),
-        )
-        kept = kept_of(point_ids, start_ms, end_ms)
-        return cls(usage_of(point_ids, start_ms, end_ms), one_after_another(readings), kept)
-
-    def of_point(self, point_id: int) -> PointSeries:
-        """Views of the columns, not copies."""
-        usage, readings = self.usage, self.readings
-        return PointSeries(
-            take_usage(usage, _rows(usage.point_id, point_id)),
-            take_readings(readings, _rows(readings.point_id, point_id)),
-            self.kept.get(point_id, {}),
-        )
+    def usage_of(self, point_id: int) -> UsageColumns:
+        """A view of the columns, not a copy."""
+        return take_usage(self.usage, _rows(self.usage.point_id, point_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +59,66 @@ class SeriesSource:
 
     timeseries: TimeSeriesStore
     usage_of: UsageOf
-    ahead: Mapping[Stretch, Series] = field(default_factory=dict)  # each of all points that will be asked for
-    kept_of: KeptOf = nothing_dropped
+    kept_of: DigestsOf = none_known  # of days whose raw readings were dropped: they stand, whatever is left to be read
+    at_hand: DigestsOf = none_known  # of days that this run has read already
+    ahead: Mapping[Edges, Series] = field(default_factory=dict)  # each of all points that will be asked for
 
-    def read_ahead(self, wanted: Iterable[tuple[Stretch, int]]) -> SeriesSource:
-        """A source that has the series of these (stretch, point) at hand: one read per distinct stretch."""
-        points: dict[Stretch, set[int]] = {}
-        for stretch, point_id in wanted:
-            points.setdefault(stretch, set()).add(point_id)
-        ahead = {
-            stretch: Series.read(self.timeseries, self.usage_of, sorted(own), stretch, self.kept_of)
-            for stretch, own in points.items()
-        }
-        return SeriesSource(self.timeseries, self.usage_of, ahead, self.kept_of)
+    def without_memory(self) -> SeriesSource:
+        """The same from the store alone: for who checks what was booked."""
+        return replace(self, at_hand=none_known, ahead={})
 
-    def of(self, point_ids: Sequence[int], stretch: Stretch) -> Series:
-        found = self.ahead.get(stretch)
-        return found or Series.read(self.timeseries, self.usage_of, point_ids, stretch, self.kept_of)
+    def read_ahead(self, wanted: Mapping[Edges, Wanted]) -> SeriesSource:
+        """A source that has the series of these days at hand: one read for each."""
+        return replace(self, ahead={edges: self._read(own, edges) for edges, own in wanted.items()})
+
+    def of(self, wanted: Wanted, edges: Edges) -> Series:
+        found = self.ahead.get(edges)
+        return found or self._read(wanted, edges)
+
+    def _read(self, wanted: Wanted, edges: Edges) -> Series:
+        points, stretch = sorted(wanted.measured), (edges[0], edges[-1])
+        kept, at_hand = self.kept_of(points, *stretch), self.at_hand(points, *stretch)
+        known = {point_id: {**at_hand.get(point_id, {}), **kept.get(point_id, {})} for point_id in points}
+        lacking = [point_id for point_id in points if not known[point_id].keys() >= set(edges[:-1])]
+        for point_id, own in each_point(self.timeseries, lacking, stretch):
+            read = {start_ms: digest_of_readings(around(own, start_ms, end_ms)) for start_ms, end_ms in pairwise(edges)}
+            known[point_id] = read | known[point_id]
+        return Series(self.usage_of(sorted(wanted.fed), *stretch), known)
+
+
+def each_point(
+    timeseries: TimeSeriesStore, point_ids: Sequence[int], stretch: Stretch
+) -> Iterator[tuple[int, ReadingColumns]]:
+    """Each point with its readings of a stretch, the last one before it and the first one after it, by time."""
+    if not point_ids:
+        return
+    start_ms, end_ms = stretch
+    source = near(timeseries, point_ids, start_ms, end_ms)
+    readings = one_after_another(
+        [
+            source.before(point_ids, start_ms, 1),
+            source.read(point_ids, start_ms, end_ms),
+            source.after(point_ids, end_ms, 1),
+        ]
+    )
+    for point_id in point_ids:
+        yield point_id, take_readings(readings, _rows(readings.point_id, point_id))
+
+
+def around(readings: ReadingColumns, start_ms: int, end_ms: int) -> ReadingColumns:
+    """One point's readings of a part of a stretch with the last one before it and the first one after it.
+
+    A part that lies before or after all readings has none: no step reaches into it, and what is read between it and
+    them later changes nothing in it.
+    """
+    at_ms = readings.at_ms
+    first = int(np.searchsorted(at_ms, start_ms, "left"))
+    end = int(np.searchsorted(at_ms, end_ms, "left"))
+    if 0 < first < at_ms.size:
+        first -= 1
+    if end > 0:
+        end += 1
+    return take_readings(readings, slice(first, end))
 
 
 def _rows(point_ids: Int32s, point_id: int) -> slice:

@@ -14,8 +14,8 @@ CLAIM_HOURS at once, and what `windows` bounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
@@ -23,16 +23,18 @@ from sqlalchemy import Engine
 
 from collectors.clock import HOUR_MS
 from collectors.errors import StoreUnavailable
+from gateway.carbon.calendar import day_start_ms, local_day
 from gateway.carbon.derived import in_order
 from gateway.carbon.derived_plan import condition_points
 from gateway.carbon.oddities import PointFinding
 from gateway.carbon.point_rule import PointRule
 from gateway.carbon.usage import CONTEXT, REACH, rule_of, usable, usage_from
 from gateway.registry.model import Enterprise, Registry
+from gateway.scheduler.day_digests import DayDigests
 from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.near import Readings, near
-from gateway.scheduler.windows import Reach, Window, difference, windows_of
+from gateway.scheduler.windows import DAY_MS, Reach, Window, difference, windows_of
 from gateway.store.columns import one_after_another, sorted_readings, take_readings
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
@@ -70,6 +72,7 @@ class UsageStage:
     derived: DerivedStage
     # Enterprise -> instant before which raw readings were dropped: hours before it stay as they are.
     horizons: Callable[[], Mapping[str, int]] = dict
+    digests: DayDigests = field(default_factory=DayDigests)  # of days that a run has at hand, for who books them
 
     def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> UsageDone:
         """Work off the dirty hours there are; those that become dirty meanwhile are the next run's.
@@ -83,7 +86,8 @@ class UsageStage:
             if not len(claimed):
                 break
             bad: set[int] = set()
-            for window in windows_of(claimed):
+            self.digests.forget(claimed.point_id)
+            for window in _windows(registry, claimed, now_ms):
                 done += self._isolated(registry, window, now_ms, failed, bad)
             fine = ~np.isin(claimed.point_id, np.array(sorted(bad), np.int32))
             self.timeseries.clear_dirty(DirtyHours(claimed.point_id[fine], claimed.hour_ms[fine], claimed.token))
@@ -96,7 +100,7 @@ class UsageStage:
     ) -> UsageDone:
         """A window, or, if that fails, the part of one enterprise after another, so that one holds nobody else up."""
         try:
-            return self.recompute(registry, window, now_ms)
+            return self.recompute(registry, window, now_ms, self.digests)
         except PASSING:
             raise
         except Exception as error:
@@ -109,7 +113,8 @@ class UsageStage:
         done = UsageDone()
         for name, point_ids in sorted(owners.items()):
             try:
-                done += self.recompute(registry, Window(tuple(point_ids), window.start_ms, window.end_ms), now_ms)
+                own = Window(tuple(point_ids), window.start_ms, window.end_ms)
+                done += self.recompute(registry, own, now_ms, self.digests)
             except PASSING:
                 raise
             except Exception as error:
@@ -118,14 +123,16 @@ class UsageStage:
                 bad.update(point_ids)
         return done
 
-    def recompute(self, registry: Registry, window: Window, now_ms: int) -> UsageDone:
-        """Usage of a window's hours and of what its readings reach."""
+    def recompute(
+        self, registry: Registry, window: Window, now_ms: int, digests: DayDigests | None = None
+    ) -> UsageDone:
+        """Usage of a window's hours and of what its readings reach; `digests` keeps those of whole days."""
         rules = rules_of(registry, window.point_ids)
         if not rules:
             return UsageDone()
         readings = near(self.timeseries, sorted(rules), window.start_ms, window.end_ms)
         windows = kept_parts(registry, reach_of(readings, rules, window).windows(), self.horizons())
-        return sum((self._replace(registry, rules, one, now_ms, readings) for one in windows), UsageDone())
+        return sum((self._replace(registry, rules, one, now_ms, readings, digests) for one in windows), UsageDone())
 
     def replace(self, registry: Registry, window: Window, now_ms: int) -> UsageDone:
         """Usage of just a window's hours, and not of what its readings reach: for who looks at all hours anyway."""
@@ -137,7 +144,13 @@ class UsageStage:
         return sum((self._replace(registry, rules, one, now_ms, self.timeseries) for one in windows), UsageDone())
 
     def _replace(
-        self, registry: Registry, rules: dict[int, PointRule], window: Window, now_ms: int, source: Readings
+        self,
+        registry: Registry,
+        rules: dict[int, PointRule],
+        window: Window,
+        now_ms: int,
+        source: Readings,
+        digests: DayDigests | None = None,
     ) -> UsageDone:
         """Make usage and findings of a window's hours what all of their readings give, and mark the days they are in.
 
@@ -151,6 +164,8 @@ class UsageStage:
             # By one write: a crash between two would leave derived hours that nothing asks to be computed anew.
             self.timeseries.put_usage(in_order([changed, self.derived.changed_by(registry, changed)]))
         self._note(registry, rules, window, result.findings, now_ms)
+        if digests is not None:
+            digests.keep(registry, readings, window, now_ms)
         return UsageDone(hours_changed=len(changed))
 
     def recompute_derived(self, registry: Registry, window: Window) -> None:
@@ -183,6 +198,20 @@ class UsageStage:
                 judged, [one.finding for one in found], now_ms, prefixes=FINDING_PREFIXES
             )
             DirtyDaysRepository(connection).mark(days, "late-data")
+
+
+def _windows(registry: Registry, claimed: DirtyHours, now_ms: int) -> Iterator[Window]:
+    """Windows of claimed hours, long ones by the days of the zone that their points are in."""
+    points, place = np.unique(claimed.point_id, return_inverse=True)
+    begin_ms = np.zeros(points.size, np.int64)
+    for own, point_id in enumerate(points.tolist()):
+        ref = registry.refs_by_id.get(point_id)
+        if ref is not None:
+            zone = registry.park_of(ref.enterprise).timezone
+            begin_ms[own] = day_start_ms(local_day(now_ms, zone), zone) % DAY_MS
+    for begins_ms in np.unique(begin_ms).tolist():
+        mine = (begin_ms == begins_ms)[place]
+        yield from windows_of(DirtyHours(claimed.point_id[mine], claimed.hour_ms[mine], claimed.token), begins_ms)
 
 
 def rules_of(registry: Registry, point_ids: Sequence[int]) -> dict[int, PointRule]:

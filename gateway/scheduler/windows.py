@@ -26,7 +26,7 @@ SPAN_MS = 31 * DAY_MS  # the longest window
 MAX_POINTS = 2_000  # of one window
 MAX_POINT_DAYS = 4_000  # of one window, both multiplied: 6 million readings if there is one a minute
 
-# Whole days: a run longer than this starts and ends on a UTC day, so that more points share a window.
+# Whole days: a run longer than this starts and ends with a day, so that more points share a window.
 ALIGN_FROM_MS = DAY_MS
 
 
@@ -39,11 +39,18 @@ class Window:
     end_ms: int
 
 
-def windows_of(dirty: DirtyHours) -> list[Window]:
-    """Every dirty hour is in at least one window of its point."""
+def windows_of(dirty: DirtyHours, day_begins_ms: int = 0) -> list[Window]:
+    """Every dirty hour is in at least one window of its point.
+
+    Long windows begin and end where days do, at `day_begins_ms` past midnight UTC: who then looks at whole days finds
+    each of them in one window.
+    """
     shared: dict[tuple[int, int], list[int]] = {}
+    spans: dict[tuple[int, int], list[tuple[int, int]]] = {}  # of a run; most points share theirs
     for point_id, start_ms, end_ms in _runs(dirty.point_id, dirty.hour_ms):
-        for span in _spans(start_ms, end_ms):
+        if (start_ms, end_ms) not in spans:
+            spans[start_ms, end_ms] = list(_spans(start_ms, end_ms, day_begins_ms))
+        for span in spans[start_ms, end_ms]:
             shared.setdefault(span, []).append(point_id)
     windows: list[Window] = []
     for (start_ms, end_ms), point_ids in sorted(shared.items()):
@@ -67,13 +74,15 @@ def _runs(point_id: Int32s, hour_ms: Int64s) -> Iterator[tuple[int, int, int]]:
     breaks = np.flatnonzero((np.diff(point_id) != 0) | (np.diff(hour_ms) > MERGE_GAP_MS))
     firsts = np.concatenate([[0], breaks + 1]) if hour_ms.size else np.empty(0, np.int64)
     lasts = np.concatenate([breaks, [hour_ms.size - 1]]) if hour_ms.size else firsts
-    for first, last in zip(firsts, lasts, strict=True):
-        yield int(point_id[first]), int(hour_ms[first]), int(hour_ms[last]) + HOUR_MS
+    yield from zip(
+        point_id[firsts].tolist(), hour_ms[firsts].tolist(), (hour_ms[lasts] + HOUR_MS).tolist(), strict=True
+    )
 
 
-def _spans(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
+def _spans(start_ms: int, end_ms: int, day_begins_ms: int) -> Iterator[tuple[int, int]]:
     if end_ms - start_ms > ALIGN_FROM_MS:
-        start_ms, end_ms = start_ms // DAY_MS * DAY_MS, -(-end_ms // DAY_MS) * DAY_MS
+        start_ms -= (start_ms - day_begins_ms) % DAY_MS
+        end_ms += (day_begins_ms - end_ms) % DAY_MS
     for first_ms in range(start_ms, end_ms, SPAN_MS):
         yield first_ms, min(first_ms + SPAN_MS, end_ms)
 

@@ -75,7 +75,7 @@ and usage_hourly.hour_ms between $first and $last
 """
 _CLAIM = """
 select point_id, hour_ms from dirty_hour group by point_id, hour_ms
-order by min(touched), point_id, hour_ms limit $limit
+order by min(min(touched)) over (partition by point_id), point_id, hour_ms limit $limit
 """
 _CLEAR = """
 delete from dirty_hour using claimed
@@ -179,7 +179,11 @@ class DuckDBStore:
         return self.before(point_ids, LATEST_MS + 1, 1)
 
     def claim_dirty(self, limit: int) -> DirtyHours:
-        """Up to `limit` distinct dirty (point, hour), oldest notes first; the token is the last arrival they cover."""
+        """Up to `limit` distinct dirty (point, hour), all of the point with the oldest note first.
+
+        So a bulk load is claimed by whole points, whose days are then at hand as a whole. The token is the last arrival
+        that the notes cover.
+        """
         with self._writer, self._reading() as cursor:
             found = cursor.execute(_CLAIM, {"limit": limit}).fetchnumpy()
             self._noted.clear()  # what is touched from now on must be noted again, to outlive the clearing

@@ -132,7 +132,7 @@ class TimeSeriesStore(Protocol):
         """The newest reading of each point that has one."""
 
     def claim_dirty(self, limit: int) -> DirtyHours:
-        """Up to `limit` distinct dirty (point, hour), oldest notes first. Claiming removes nothing."""
+        """Up to `limit` distinct dirty (point, hour), the oldest note among them. Claiming removes nothing."""
 
     def clear_dirty(self, claimed: DirtyHours) -> None:
         """Forget the claimed notes, unless readings touched the hour again since the claim."""

@@ -208,10 +208,10 @@ def test_an_enterprise_whose_usage_cannot_be_made_is_named_and_holds_up_nobody(
     with monkeypatch.context() as patch:
         make = UsageStage.recompute
 
-        def recompute(stage: UsageStage, registry: Registry, window: Window, now_ms: int) -> UsageDone:
+        def recompute(stage: UsageStage, registry: Registry, window: Window, *more: Any) -> UsageDone:
             if bad & set(window.point_ids):
                 raise ZeroDivisionError("a rule that makes no sense")
-            return make(stage, registry, window, now_ms)
+            return make(stage, registry, window, *more)
 
         patch.setattr(UsageStage, "recompute", recompute)
         with pytest.raises(AccountsFailed, match=f"{PLANT}: .*a rule that makes no sense"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gateway.scheduler.series import PointSeries
-from gateway.store.timeseries import ReadingColumns, UsageColumns
+from gateway.scheduler.series import around
+from gateway.store.timeseries import ReadingColumns
 
 
 @pytest.mark.parametrize(
@@ -26,5 +26,4 @@ def test_a_day_rests_on_readings_whose_steps_reach_into_it(at_ms: list[int], exp
     readings = ReadingColumns(
         np.ones(count, np.int32), np.array(at_ms, np.int64), np.zeros(count), np.zeros(count, np.uint8)
     )
-    around = PointSeries(UsageColumns.empty(), readings).around(100, 200)
-    assert around.at_ms.tolist() == expected
+    assert around(readings, 100, 200).at_ms.tolist() == expected
