@@ -369,7 +369,7 @@ def _pipeline(
         changed_rules=ChangedRules(engine, timeseries, usage, factors),
         usage=usage,
         checks=ChecksStage(engine, timeseries),
-        entries=EntriesStage(engine, activities, factors),
+        entries=EntriesStage(engine, activities, factors, usage.reached),
         statements=StatementsStage(engine, policies, signer, settings.settle_s),
         sums=SumsStage(engine, policies, signer),
         settle_s=settings.settle_s,

@@ -29,6 +29,7 @@ from gateway.carbon.model import Activity
 from gateway.carbon.own_values import footprint_expired, in_force
 from gateway.carbon.units import convert, read_unit
 from gateway.registry.model import DERIVED, Enterprise, Park, Point, Registry, Source
+from gateway.scheduler.reached_days import Follower
 from gateway.scheduler.series import Edges, SeriesSource, Stretch, Wanted
 from gateway.store.records_repository import ActivityRecord, RecordsRepository
 from gateway.store.timeseries import UsageColumns
@@ -103,6 +104,16 @@ class ActivitySource:
                 for span in consecutive_spans(days) if points else ():
                     _add(enterprise, points, series.setdefault(Days.of(span, timezone).edges, Wanted()))
         return ActivitySource(self.records, self.series.read_ahead(series))
+
+    def followers(
+        self, registry: Registry, enterprise: Enterprise, source_id: str, days: Iterable[date]
+    ) -> tuple[int, Mapping[int, Follower | None]]:
+        """When the last of a source's days ended, and of its points that were read for them the first reading since."""
+        fed = points_of(enterprise, source_id)
+        span = Days.of(list(consecutive_spans(days))[-1], registry.park_of(enterprise.id).timezone)
+        series = self.series.ahead.get(span.edges) if fed else None
+        own = _add(enterprise, fed, Wanted()).measured if series else ()
+        return span.edges[-1], {one: series.followers[one] for one in own if series and one in series.followers}
 
     def without_memory(self) -> ActivitySource:
         """The same from readings and records alone: for who checks what was booked."""

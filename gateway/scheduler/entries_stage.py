@@ -13,6 +13,7 @@ from datetime import date
 
 from sqlalchemy import Engine
 
+from collectors.clock import HOUR_MS
 from gateway.carbon import ledger
 from gateway.carbon.adjustments import drafts_of, is_line
 from gateway.carbon.calendar import day_start_ms, day_window_ms, local_day
@@ -22,6 +23,7 @@ from gateway.carbon.factors import FactorBook
 from gateway.carbon.model import Activity, Draft, Finding, MissingFactor, Reason
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import ActivitySource, points_of
+from gateway.scheduler.reached_days import Booked, Follower, ReachedDays
 from gateway.store.adjustments_repository import AdjustmentsRepository
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDay
@@ -31,6 +33,7 @@ from gateway.store.ledger_repository import LedgerRepository
 DaysOf = dict[str, set[date]]  # source -> days
 
 CHUNK_POINT_DAYS = 2_000  # of points × days read at once: 3 million readings if there is one a minute
+RECENT_MS = 2 * 24 * HOUR_MS  # a day that ended longer ago is hardly reached by what comes next
 OPERATOR: Reason = "operator"  # as a mark says that somebody corrected what the day was booked from
 FINDING_PREFIXES = ("factor.", "source.")  # findings that this stage makes and takes back
 
@@ -74,6 +77,7 @@ class EntriesStage:
     engine: Engine
     activities: ActivitySource
     factors: FactorBook
+    reached: ReachedDays  # is told how days were booked
 
     def run(self, registry: Registry, due: Sequence[DirtyDay], now_ms: int) -> EntriesDone:
         """Book the due days of sources; an enterprise that is no longer registered keeps its account as it stands."""
@@ -91,7 +95,23 @@ class EntriesStage:
                     for name, own in wanted.items()
                 ]
             )
+            self._remember(registry, wanted, activities, now_ms)
         return done
+
+    def _remember(
+        self, registry: Registry, wanted: Mapping[str, DaysOf], activities: ActivitySource, now_ms: int
+    ) -> None:
+        """What the last of these days were booked with, if they ended a moment ago: the next readings reach them."""
+        found: dict[tuple[str, str], tuple[int, Mapping[int, Follower | None]]] = {}
+        for name, days_of in wanted.items():
+            for source, days in days_of.items():
+                end_ms, followers = activities.followers(registry, registry.enterprises[name], source, days)
+                if followers and end_ms > now_ms - RECENT_MS:
+                    found[name, source] = end_ms, followers
+        if found:
+            heads = LedgerRepository(self.engine).last_seqs({name for name, _ in found})
+            for (name, source), (end_ms, followers) in found.items():
+                self.reached.note(name, source, Booked(end_ms, followers, heads.get(name, 0)))
 
     def _due(
         self,

@@ -15,6 +15,7 @@ import numpy as np
 
 from gateway.carbon.evidence import digest_of_readings
 from gateway.scheduler.near import near
+from gateway.scheduler.reached_days import Follower, follower
 from gateway.store.columns import one_after_another, take_readings, take_usage
 from gateway.store.timeseries import Int32s, ReadingColumns, TimeSeriesStore, UsageColumns
 
@@ -47,6 +48,7 @@ class Series:
 
     usage: UsageColumns
     digests: Digests
+    followers: Mapping[int, Follower | None]  # of points that were read: their first reading after the days
 
     def usage_of(self, point_id: int) -> UsageColumns:
         """A view of the columns, not a copy."""
@@ -80,10 +82,12 @@ class SeriesSource:
         kept, at_hand = self.kept_of(points, *stretch), self.at_hand(points, *stretch)
         known = {point_id: {**at_hand.get(point_id, {}), **kept.get(point_id, {})} for point_id in points}
         lacking = [point_id for point_id in points if not known[point_id].keys() >= set(edges[:-1])]
+        followers: dict[int, Follower | None] = {}
         for point_id, own in each_point(self.timeseries, lacking, stretch):
             read = {start_ms: digest_of_readings(around(own, start_ms, end_ms)) for start_ms, end_ms in pairwise(edges)}
             known[point_id] = read | known[point_id]
-        return Series(self.usage_of(sorted(wanted.fed), *stretch), known)
+            followers[point_id] = follower(own, edges[-1])
+        return Series(self.usage_of(sorted(wanted.fed), *stretch), known, followers)
 
 
 def each_point(

@@ -7,9 +7,9 @@ hours, however old it is.
 
 Derived points change with the hours of their inputs (`derived_stage`), and are stored by the same write.
 
-What stays true: running it again changes nothing; days are marked before the dirty hours are cleared, so a crash in
-between repeats work and loses none; an enterprise whose usage cannot be made holds up nobody else's. Limits:
-CLAIM_HOURS at once, and what `windows` bounds.
+What stays true: running it again changes nothing. Days are marked before their usage is stored, and that before the
+dirty hours are cleared: whatever crashes in between, usage that differs from what was booked has its day marked. An
+enterprise whose usage cannot be made holds up nobody else's. Limits: CLAIM_HOURS at once, and what `windows` bounds.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ from gateway.scheduler.day_digests import DayDigests
 from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.derived_stage import DerivedStage
 from gateway.scheduler.near import Readings, near
+from gateway.scheduler.reached_days import ReachedDays
 from gateway.scheduler.windows import DAY_MS, Reach, Window, difference, windows_of
 from gateway.store.columns import one_after_another, sorted_readings, take_readings
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
 from gateway.store.findings_repository import FindingsRepository, Judged
 from gateway.store.lease_repository import LeaseLost
+from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.timeseries import DirtyHours, ReadingColumns, TimeSeriesStore, UsageColumns
 
 log = structlog.get_logger(__name__)
@@ -73,6 +75,7 @@ class UsageStage:
     # Enterprise -> instant before which raw readings were dropped: hours before it stay as they are.
     horizons: Callable[[], Mapping[str, int]] = dict
     digests: DayDigests = field(default_factory=DayDigests)  # of days that a run has at hand, for who books them
+    reached: ReachedDays = field(default_factory=ReachedDays)  # which days need not be booked again
 
     def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> UsageDone:
         """Work off the dirty hours there are; those that become dirty meanwhile are the next run's.
@@ -132,7 +135,8 @@ class UsageStage:
             return UsageDone()
         readings = near(self.timeseries, sorted(rules), window.start_ms, window.end_ms)
         windows = kept_parts(registry, reach_of(readings, rules, window).windows(), self.horizons())
-        return sum((self._replace(registry, rules, one, now_ms, readings, digests) for one in windows), UsageDone())
+        made = (self._replace(registry, rules, one, now_ms, readings, came=window, digests=digests) for one in windows)
+        return sum(made, UsageDone())
 
     def replace(self, registry: Registry, window: Window, now_ms: int) -> UsageDone:
         """Usage of just a window's hours, and not of what its readings reach: for who looks at all hours anyway."""
@@ -141,7 +145,8 @@ class UsageStage:
             return UsageDone()
         known = Window(tuple(sorted(rules)), window.start_ms, window.end_ms)
         windows = kept_parts(registry, [known], self.horizons())
-        return sum((self._replace(registry, rules, one, now_ms, self.timeseries) for one in windows), UsageDone())
+        made = (self._replace(registry, rules, one, now_ms, self.timeseries, came=one) for one in windows)
+        return sum(made, UsageDone())
 
     def _replace(
         self,
@@ -150,20 +155,23 @@ class UsageStage:
         window: Window,
         now_ms: int,
         source: Readings,
+        *,
+        came: Window,
         digests: DayDigests | None = None,
     ) -> UsageDone:
-        """Make usage and findings of a window's hours what all of their readings give, and mark the days they are in.
+        """Make usage and findings of a window's hours what all of their readings give, and mark the days to be booked.
 
-        Hours are replaced whole, so every reading in them must be at hand, and not only those near the change.
+        Hours are replaced whole, so every reading in them must be at hand, and not only those near the change. The
+        change itself lies in the hours in which readings `came`.
         """
         known, start_ms, end_ms = window.point_ids, window.start_ms, window.end_ms
         readings = _readings_around(source, known, start_ms, end_ms, rules)
         result = usage_from(readings, rules, start_ms, end_ms)
         changed = difference(self.timeseries.usage(known, start_ms, end_ms), result.usage)
+        self._note(registry, rules, window, came, readings, changed, result.findings, now_ms)
         if len(changed):
             # By one write: a crash between two would leave derived hours that nothing asks to be computed anew.
             self.timeseries.put_usage(in_order([changed, self.derived.changed_by(registry, changed)]))
-        self._note(registry, rules, window, result.findings, now_ms)
         if digests is not None:
             digests.keep(registry, readings, window, now_ms)
         return UsageDone(hours_changed=len(changed))
@@ -182,22 +190,27 @@ class UsageStage:
         registry: Registry,
         rules: dict[int, PointRule],
         window: Window,
+        came: Window,
+        readings: ReadingColumns,
+        changed: UsageColumns,
         found: Sequence[PointFinding],
         now_ms: int,
     ) -> None:
-        """Findings of the window's points and the days they touch, in one transaction."""
-        start_ms, end_ms = window.start_ms, window.end_ms
-        judged: list[Judged] = []
-        days: set[SourceDay] = set()
-        for point_id in window.point_ids:
-            rule = rules[point_id]
-            judged.append(Judged(rule.enterprise, rule.subject, start_ms, end_ms))
-            days |= days_fed_by(registry, point_id, start_ms, end_ms)
+        """Findings of the window's points and the days that are due, in one transaction."""
+        of_subject = {(rules[point_id].enterprise, rules[point_id].subject): point_id for point_id in window.point_ids}
+        judged = [Judged(*subject, window.start_ms, window.end_ms) for subject in of_subject]
+        changes = list(zip(changed.point_id.tolist(), changed.hour_ms.tolist(), strict=True))
         with writing(self.engine) as connection:
-            FindingsRepository(connection).replace_all(
+            differing = FindingsRepository(connection).replace_all(
                 judged, [one.finding for one in found], now_ms, prefixes=FINDING_PREFIXES
             )
-            DirtyDaysRepository(connection).mark(days, "late-data")
+            changes += [(of_subject[enterprise, subject], at_ms) for enterprise, subject, at_ms in differing]
+            first_ms: dict[int, int] = {}
+            for point_id, at_ms in changes:
+                first_ms[point_id] = min(at_ms, first_ms.get(point_id, at_ms))
+            heads_of = LedgerRepository(connection).last_seqs
+            due = self.reached.due(registry, window, came, readings, first_ms, heads_of)
+            DirtyDaysRepository(connection).mark(due, "late-data")
 
 
 def _windows(registry: Registry, claimed: DirtyHours, now_ms: int) -> Iterator[Window]:

@@ -24,6 +24,7 @@ Status = Literal["open", "acknowledged", "resolved"]
 
 VALUES_PER_QUERY = 500  # SQLite and PostgreSQL both take this many values in one IN
 
+About = tuple[str, str, int]  # enterprise, subject, at_ms
 _Key = tuple[str, str, str, int]  # enterprise, subject, name, at_ms
 Stretches = dict[tuple[str, str], list[tuple[int, int]]]  # (enterprise, subject) -> start_ms <= at_ms < end_ms
 
@@ -90,8 +91,8 @@ class FindingsRepository:
 
     def replace_all(
         self, judged: Sequence[Judged], found: Iterable[Finding], now_ms: int, *, prefixes: Sequence[str] = ()
-    ) -> None:
-        """Make `found` the findings about what was judged: all subjects in one go.
+    ) -> set[About]:
+        """Make `found` the findings about what was judged: all subjects in one go; gives about what any is another now.
 
         What stood there and is not found again is resolved; what is found again is open, with its old first_seen.
         `prefixes` narrows this to the names beginning with one of them, for a step that judges only those. Raises
@@ -104,21 +105,26 @@ class FindingsRepository:
         with writing(self._bind) as connection:
             take_turns(connection, table)
             stood = _standing(connection, stretches, prefixes)
-            gone = [row.id for key, row in stood.items() if key not in fresh and row.status != "resolved"]
+            gone = [key for key, row in stood.items() if key not in fresh and row.status != "resolved"]
             for first in range(0, len(gone), VALUES_PER_QUERY):
-                ids = gone[first : first + VALUES_PER_QUERY]
+                ids = [stood[key].id for key in gone[first : first + VALUES_PER_QUERY]]
                 connection.execute(
                     update(table).where(table.c.id.in_(ids)).values(status="resolved", resolved_at_ms=now_ms)
                 )
             new = [_row(finding, now_ms) for key, finding in fresh.items() if key not in stood]
             if new:
                 connection.execute(table.insert(), new)
+            differing = {
+                (enterprise, subject, at_ms) for enterprise, subject, _, at_ms in [*gone, *(fresh.keys() - stood)]
+            }
             for key, finding in fresh.items():
                 changed = _changed(stood[key], finding) if key in stood else {}
                 if changed:
                     connection.execute(update(table).where(table.c.id == stood[key].id).values(changed))
+                    differing.add((finding.enterprise, finding.subject, finding.at_ms))
                 if changed.get("acknowledged_at_ms", 0) is None:
                     _note(connection, stood[key].id, Decision(now_ms, "open", BY_DATA, VALUES_CHANGED))
+        return differing
 
     def decide(self, enterprise: str, finding_id: int, decision: Decision) -> StoredFinding | None:
         """Acknowledge or reopen a finding; None if the enterprise has no such one, or if it is resolved.
