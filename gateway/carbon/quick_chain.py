@@ -1,11 +1,12 @@
-"""The quick way to find that a chain holds: the same checks as `ledger.verify_chain`, on texts in place of entries.
+"""The quick way to find that a chain holds: the same checks as `ledger.verify_chain`, on rows in place of entries.
 
 What stays true: it holds a chain for good only if `verify_chain` would. An entry's hash covers its canonical text; here
-the text comes from the database, and all that is checked and summed is read out of the very text that was hashed.
-Whatever does not fit at once is left to `verify_chain`, which says what is wrong and where.
+that text is put together from the very values that are checked and summed, and their types are looked at, so that no
+other value is spelled alike. Whatever does not fit at once is left to `verify_chain`, which says what is wrong where.
 
 Calculations of a source repeat from day to day but for their figures. What stands around those, the *frame*, is
-understood once; then an entry costs the hash, one reading of its text, and whole-number arithmetic.
+understood once. An entry whose calculation is written as the one before it under its heading then costs the hash, one
+formatting, and two products (`_as_usual`); any other one is taken apart (`_figures_hold`).
 Limits: MAX_FRAMES of them are remembered.
 """
 
@@ -14,12 +15,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
 
 from gateway.carbon.emission import recomputed
+from gateway.carbon.evidence import canonical_json
 from gateway.carbon.formula import per_unit
+from gateway.carbon.headings import Heading, Row, Usual
 from gateway.carbon.ledger import NO_HASH, SIDES
 from gateway.carbon.model import Term
 from gateway.carbon.units import GRAM_CO2E, GRAM_STANDARD_COAL, Unit
@@ -27,32 +31,38 @@ from gateway.carbon.units import GRAM_CO2E, GRAM_STANDARD_COAL, Unit
 MAX_FRAMES = 10_000
 MICRO = 1_000_000
 
-# Of an entry's text: the members before its calculation, the calculation, the members after it; and its hash.
-Line = tuple[bytes, bytes, bytes, str]
+# Below this many grams a product of two floats is off by less than 0.0004 (three roundings of 2^-53 each). So what is
+# within NEAR of a figure rounds to it, by exact arithmetic too; what is not is worked out exactly.
+FLOAT_G = 2**40
+NEAR = 0.499
 
 Rate = tuple[int, int]  # grams per millionth of a unit of activity, as numerator and denominator
 NOTHING: Rate = (0, 1)
 
 
 class Booked(msgspec.Struct, gc=False):
-    """What the checks of chains, sums and roots need of an entry; `hash` is that of the text it was read out of."""
+    """What the checks of chains, sums and roots need of an entry; `hash` is that of the text with these values."""
 
-    day: str
+    heading: Heading
     seq: int
-    source: str
-    activity: str
-    scope: int
-    stage: str
+    day: str
     amount_u: int
-    unit: str
     emission_g: int
     energy_gce: int
-    previous_hash: str
     digest: str
-    reverses: int | None
-    location_g: int = 0
-    market_g: int = 0
-    hash: str = ""
+    hash: str
+    location_g: int
+    market_g: int
+
+
+class Days(dict[str, bytes]):
+    """Days as they stand in a text; asking for what is no day, or one that is spelled otherwise, raises ValueError."""
+
+    def __missing__(self, day: str) -> bytes:
+        if date.fromisoformat(day).isoformat() != day:
+            raise ValueError(f"{day!r} is no day as it is booked")
+        self[day] = day.encode()
+        return self[day]
 
 
 class Frame(NamedTuple):
@@ -64,14 +74,14 @@ class Frame(NamedTuple):
     sides: tuple[tuple[str, Rate], ...]  # by location, by market, where the calculation has them
 
 
-_booked = msgspec.json.Decoder(Booked).decode
-
 # How a calculation begins: {"amount":"…","emission_g":"…","energy":{"energy_gce":"…" and then the terms of its energy;
 # one without energy goes on after the second figure. Cut at quotation marks, figures are the pieces 3, 7 and 13.
 _AMOUNT = [b"{", b"amount", b":"]
 _EMISSION = [b",", b"emission_g", b":"]
 _ENERGY = [b",", b"energy", b":{", b"energy_gce", b":"]
 _CUTS = 14
+_BEGIN, _STATES = b'{"amount":"', b'","emission_g":"'
+_NO_ENERGY, _ENERGY_TOO = b"%d", b'%d","energy":{"energy_gce":"%d'
 # Where the figure of a side stands: the only members of that name that are the first of their object.
 _SIDE = b'{"emission_g":"'
 
@@ -81,50 +91,68 @@ class QuickChecks:
     """Checks chains one after another, and remembers frames between them."""
 
     frames: dict[bytes, Frame] = field(default_factory=dict)
+    days: Days = field(default_factory=Days)
 
-    def booked(self, lines: Iterable[Line]) -> list[Booked] | None:
+    def booked(self, enterprise: str, rows: Iterable[Row]) -> list[Booked] | None:
         """A whole chain by seq, checked; None if some of it does not hold, or is not as usual."""
-        found: list[Booked] = []
-        open_entries: dict[int, Booked] = {}
-        seq, previous, sha256 = 0, NO_HASH, hashlib.sha256
         try:
-            for before, calculation, after, own_hash in lines:
-                text = b"".join((before[:-1], b',"calculation":', calculation, b",", after[1:]))
-                one = _booked(text)
-                seq += 1
-                if one.seq != seq or one.previous_hash != previous or sha256(text).hexdigest() != own_hash:
-                    return None
-                one.hash = previous = own_hash
-                if not self._figures_hold(one, calculation):
-                    return None
-                if one.reverses is None:
-                    open_entries[seq] = one
-                elif not _taken_back(one, open_entries.pop(one.reverses, None)):
-                    return None
-                found.append(one)
-        except (KeyError, TypeError, ValueError, ArithmeticError, msgspec.MsgspecError):
+            return self._booked(enterprise, rows)
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, msgspec.MsgspecError):
             return None
+
+    def _booked(self, enterprise: str, rows: Iterable[Row]) -> list[Booked] | None:
+        found: list[Booked] = []
+        taken: set[int] = set()  # reversals, and what they took back
+        headings: dict[str, Heading] = {}
+        previous, sha256, days = NO_HASH, hashlib.sha256, self.days
+        for row in rows:
+            key, amount_u, at_ms, calculation, cover, day, digest, grams, coal, guess, before, back, own, own_hash = row
+            heading = headings.get(key)
+            if heading is None:
+                heading = headings[key] = Heading.of(enterprise, key)
+            seq = len(found) + 1
+            whole = int is type(own) is type(amount_u) is type(at_ms) is type(cover) is type(grams) is type(coal)
+            if not whole or type(guess) is not int or own != seq or before != previous:
+                return None
+            reverses = b"null" if back is None else b"%d" % back
+            text = heading.template % (
+                amount_u, at_ms, calculation, cover, days[day], _spelt(digest), grams, coal, guess, previous.encode(),
+                reverses, seq,
+            )  # fmt: skip
+            if sha256(text).hexdigest() != own_hash:
+                return None
+            previous = own_hash
+            one = Booked(heading, seq, day, amount_u, grams, coal, digest, own_hash, grams, grams)
+            if back is not None:
+                if not (self._figures_hold(one, -1, calculation) and _taken_back(one, back, found, taken)):
+                    return None
+            elif not (_as_usual(calculation, heading.usual, grams, coal) or self._figures_hold(one, 1, calculation)):
+                return None
+            found.append(one)
         return found
 
-    def _figures_hold(self, one: Booked, calculation: bytes) -> bool:
-        """Whether the figures follow from the calculation; notes those by location and by market."""
+    def _figures_hold(self, one: Booked, sign: int, calculation: bytes) -> bool:
+        """Whether the figures follow from the calculation; notes those by location and by market.
+
+        `sign` is -1 for a reversal, which carries the calculation of what it takes back.
+        """
         pieces = calculation.split(b'"', _CUTS)
-        if pieces[:3] != _AMOUNT or pieces[4:7] != _EMISSION:
-            return _holds_as_read(one, calculation)
-        around = pieces[_CUTS] if pieces[8:13] == _ENERGY else b'"'.join(pieces[8:])
+        if pieces[:3] != _AMOUNT or pieces[4:7] != _EMISSION or pieces[7] != b"%d" % (sign * one.emission_g):
+            return _holds_as_read(one, sign, calculation)
+        with_energy = pieces[8:13] == _ENERGY and pieces[13] == b"%d" % (sign * one.energy_gce)
+        around = pieces[_CUTS] if with_energy else b'"'.join(pieces[8:])
         stated: list[bytes] = []
         if _SIDE in around:
             around, stated = _without_sides(around)
         frame = self.frames.get(around) or self._understood(around, calculation)
-        sign = 1 if one.reverses is None else -1
         booked_u = frame.sign * _micro(pieces[3])
         signed_u = sign * booked_u
-        if not _follows(one.emission_g, signed_u, frame.emission) or not _follows(
-            one.energy_gce, signed_u, frame.energy
-        ):
+        if not _follows(one.emission_g, signed_u, frame.emission):
             return False
-        one.location_g = one.market_g = one.emission_g
+        if not _follows(one.energy_gce, signed_u, frame.energy):
+            return False
         if not frame.sides and not stated:
+            one.heading.usual = _usual(frame, around, with_energy)
             return True
         for (name, rate), text in zip(frame.sides, stated, strict=True):
             side_g = int(text)
@@ -135,10 +163,12 @@ class QuickChecks:
 
     def _understood(self, around: bytes, calculation: bytes) -> Frame:
         """The frame of a calculation, read as `ledger.verify_chain` reads it; raises what is wrong with it."""
-        given = msgspec.json.decode(calculation)
+        given = _read(calculation)
         energy = given.get("energy")
+        if type(given["sign"]) is not int:
+            raise TypeError(f"the sign {given['sign']!r} of a calculation is no whole number")
         frame = Frame(
-            sign=_whole(given["sign"]),
+            sign=given["sign"],
             emission=_rate(given, given["unit"], GRAM_CO2E) if given["formula"] else NOTHING,
             energy=NOTHING if energy is None else _rate(energy, given["unit"], GRAM_STANDARD_COAL),
             sides=tuple(
@@ -153,15 +183,51 @@ class QuickChecks:
         return frame
 
 
-def _holds_as_read(one: Booked, calculation: bytes) -> bool:
+def _as_usual(calculation: bytes, usual: Usual, emission_g: int, energy_gce: int) -> bool:
+    """Whether a calculation differs from the newest of its heading in figures alone, and these follow from it."""
+    tail, cut, figures, emission, energy = usual
+    if not (calculation.endswith(tail) and calculation.startswith(_BEGIN)):
+        return False
+    amount, _, rest = calculation[len(_BEGIN) : cut].partition(_STATES)
+    if rest != figures % ((emission_g, energy_gce) if figures is _ENERGY_TOO else emission_g):
+        return False
+    units = float(amount)
+    return (
+        -NEAR < units * emission - emission_g < NEAR
+        and -NEAR < units * energy - energy_gce < NEAR
+        and -FLOAT_G < emission_g < FLOAT_G
+        and -FLOAT_G < energy_gce < FLOAT_G
+    )
+
+
+def _usual(frame: Frame, around: bytes, with_energy: bool) -> Usual:
+    """How a calculation was written that fits a frame; `around` is what follows its last figure and quotation mark."""
+    tail = b'"' + around
+    emission, energy = (frame.sign * MICRO * top / bottom for top, bottom in (frame.emission, frame.energy))
+    return Usual(tail, -len(tail), _ENERGY_TOO if with_energy else _NO_ENERGY, emission, energy)
+
+
+def _read(calculation: bytes) -> dict[str, Any]:
+    """A calculation; ValueError if it is not spelled as what is hashed of it would be."""
+    given: dict[str, Any] = msgspec.json.decode(calculation)
+    if canonical_json(given).encode() != calculation:
+        raise ValueError("a calculation is not written canonically")
+    return given
+
+
+def _holds_as_read(one: Booked, sign: int, calculation: bytes) -> bool:
     """The figures of a calculation that begins otherwise, as an operator's adjustment does: worked out one by one."""
-    given = msgspec.json.decode(calculation)
+    given = _read(calculation)
     if any(name in given for name in SIDES):
         return False
-    sign = 1 if one.reverses is None else -1
     emission_g, energy_gce = recomputed(given)
-    one.location_g = one.market_g = one.emission_g
     return (one.emission_g, one.energy_gce) == (sign * emission_g, sign * energy_gce)
+
+
+def _spelt(digest: str) -> bytes:
+    """A digest as it stands between quotation marks; most are plain hexadecimal."""
+    plain = digest.encode()
+    return plain if plain.isalnum() else canonical_json(digest)[1:-1].encode()
 
 
 def _without_sides(around: bytes) -> tuple[bytes, list[bytes]]:
@@ -181,12 +247,6 @@ def _rate(part: dict[str, Any], unit: str, target: Unit) -> Rate:
     return exact.numerator, exact.denominator
 
 
-def _whole(sign: object) -> int:
-    if not isinstance(sign, int):
-        raise TypeError(f"the sign {sign!r} of a calculation is no whole number")
-    return sign
-
-
 def _follows(grams: int, amount_u: int, rate: Rate) -> bool:
     """Whether grams are what `round_half_even` makes of an amount; without a division, which costs more."""
     numerator, denominator = rate
@@ -194,12 +254,15 @@ def _follows(grams: int, amount_u: int, rate: Rate) -> bool:
     return -denominator < doubled < denominator or (abs(doubled) == denominator and grams % 2 == 0)
 
 
-def _taken_back(one: Booked, old: Booked | None) -> bool:
-    """Whether a reversal takes back just what an entry booked."""
-    return old is not None and (
-        (old.source, old.day, old.amount_u, old.emission_g, old.energy_gce, old.digest)
-        == (one.source, one.day, -one.amount_u, -one.emission_g, -one.energy_gce, one.digest)
-    )
+def _taken_back(one: Booked, back: int, found: list[Booked], taken: set[int]) -> bool:
+    """Whether a reversal takes back just what an entry before it booked; notes both as taken."""
+    if type(back) is not int or not 0 < back <= len(found) or back in taken:
+        return False
+    taken.update((back, one.seq))
+    old = found[back - 1]
+    return (old.heading.source, old.day, old.amount_u, old.emission_g, old.energy_gce, old.digest) == (
+        one.heading.source, one.day, -one.amount_u, -one.emission_g, -one.energy_gce, one.digest,
+    )  # fmt: skip
 
 
 def _micro(text: bytes) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import msgspec
+from sqlalchemy.exc import DBAPIError
 
 from collectors.errors import StoreRefused, StoreUnavailable
 from gateway.carbon import ledger
@@ -23,7 +24,7 @@ from gateway.signing import Signer
 from gateway.store.database import Bind
 from gateway.store.evidence_store import EvidenceStore
 from gateway.store.ledger_repository import LedgerRepository
-from gateway.store.ledger_texts import LedgerTexts
+from gateway.store.ledger_rows import LedgerRows
 
 Span = tuple[date, date]
 
@@ -83,9 +84,8 @@ class BookChecks:
 
     def _chain(self, name: str, report: BookReport) -> list[Booked] | None:
         """All entries, if they hold in themselves and under their roots."""
-        texts = LedgerTexts(self.bind, ledger.FORMAT)
         try:
-            booked = self.quick.booked(texts.lines(name))
+            booked = self.quick.booked(name, LedgerRows(self.bind).rows(name))
         except StoreRefused:  # a value that is neither text nor number
             booked = None
         if booked is None:
@@ -130,4 +130,5 @@ class BookChecks:
         return None if found is None else Broken(name, found.entry, "", found.en)
 
 
-_UNREADABLE = (TypeError, ValueError, AttributeError, msgspec.MsgspecError, StoreUnavailable)
+# In a transaction of the caller's the driver's own errors come as they are.
+_UNREADABLE = (TypeError, ValueError, AttributeError, msgspec.MsgspecError, StoreUnavailable, DBAPIError)

@@ -127,8 +127,8 @@ def _sums(document: StatementDocument, own: list[Booked]) -> Iterator[tuple[str,
     """(figure, kg as stated, g that the entries add up to): by the groups that the statement says it counts."""
     method = document.method
     compliance, lifecycle = (method.compliance, method.lifecycle) if method else (COMPLIANCE_GROUPS, GROUPS)
-    counted = [one for one in own if counts(one.activity, one.scope, compliance)]
-    living = [one for one in own if counts(one.activity, one.scope, lifecycle)]
+    counted = [one for one in own if counts(one.heading.activity, one.heading.scope, compliance)]
+    living = [one for one in own if counts(one.heading.activity, one.heading.scope, lifecycle)]
     yield "lifecycle_kg", document.lifecycle_kg, sum(one.emission_g for one in living)
     yield "compliance_kg", document.compliance_kg, sum(one.emission_g for one in counted)
     yield "energy_kgce", document.energy_kgce, sum(one.energy_gce for one in own)
@@ -137,7 +137,7 @@ def _sums(document: StatementDocument, own: list[Booked]) -> Iterator[tuple[str,
         ("market_based", document.market_based, _market_g),
     ):
         if side is not None:
-            yield f"{name}.scope_2_kg", side.scope_2_kg, sum(grams(one) for one in own if one.scope == 2)
+            yield f"{name}.scope_2_kg", side.scope_2_kg, sum(grams(one) for one in own if one.heading.scope == 2)
             yield f"{name}.compliance_kg", side.compliance_kg, sum(map(grams, counted))
             yield f"{name}.lifecycle_kg", side.lifecycle_kg, sum(map(grams, living))
 
@@ -156,9 +156,10 @@ def _lines(document: StatementDocument, own: list[Booked]) -> Iterator[tuple[str
     stages: Counter[str] = Counter()
     sources: Counter[tuple[str, str, str]] = Counter()
     for one in own:
-        scopes[str(one.scope)] += one.emission_g
-        stages[one.stage] += one.emission_g
-        sources[one.source, one.activity, one.unit] += one.emission_g
+        heading = one.heading
+        scopes[str(heading.scope)] += one.emission_g
+        stages[heading.stage] += one.emission_g
+        sources[heading.source, heading.activity, heading.unit] += one.emission_g
     lines = {(line.source, line.activity, line.unit): line.emission_kg for line in document.by_source}
     for name, stated, totals in (("by_scope", document.by_scope, scopes), ("by_stage", document.by_stage, stages)):
         for key in stated.keys() | totals.keys():
