@@ -17,9 +17,11 @@ from collectors.errors import ConfigurationError, Problem
 from collectors.profile import MeterProfile, load_profiles
 from collectors.profile_check import check_profile
 from gateway import printing
+from gateway.carbon.blends import read_blend_file
 from gateway.carbon.edition_diff import difference, editions, have_something_in_common
-from gateway.carbon.factor_files import read_factor_file
+from gateway.carbon.factor_files import load_factor_files, parsed, read_factor_file
 from gateway.carbon.factors import FactorBook
+from gateway.carbon.grid_regions import read_grid_file
 from gateway.carbon.methods import MethodFile, load_methods, read_method_file
 from gateway.carbon.model import Factor
 from gateway.carbon.policy import Policy, load_policies
@@ -92,11 +94,34 @@ def _factor_facts(factor: Factor) -> list[Row]:
 
 
 def _check_factors(path: Path) -> str:
+    """A factor file, or one that goes with them: told apart by the key that each kind has for its own."""
     problems: list[Problem] = []
-    loaded = read_factor_file(path, problems)
+    document = parsed(path, problems)
+    root = document.root if document is not None and isinstance(document.root, dict) else {}
+    check = next((check for key, check in _FACTOR_FILES.items() if key in root), _check_values)
+    said = "" if problems else check(path, problems)
     if problems:
         raise ConfigurationError(problems)
-    return f"{len(loaded)} values"
+    return said
+
+
+def _check_values(path: Path, problems: list[Problem]) -> str:
+    return f"{len(read_factor_file(path, problems))} values"
+
+
+def _check_blends(path: Path, problems: list[Problem]) -> str:
+    """Against the GWPs that the gateway has."""
+    values = read_blend_file(path, load_factor_files(load_settings(os.environ).config_path), problems)
+    return f"blends with {len(values)} GWPs, one in each set"
+
+
+def _check_grids(path: Path, problems: list[Problem]) -> str:
+    """Against the grids and provinces that the gateway has values of."""
+    grid_of = read_grid_file(path, load_factor_files(load_settings(os.environ).config_path), problems)
+    return f"{len(grid_of)} provinces in {len(set(grid_of.values()))} grids"
+
+
+_FACTOR_FILES = {"factors": _check_values, "blends": _check_blends, "grids": _check_grids}
 
 
 def _methods_of(settings: Settings) -> dict[str, MethodFile]:

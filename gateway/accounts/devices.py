@@ -79,6 +79,7 @@ class HealthDocument(msgspec.Struct, frozen=True, kw_only=True):
     agents: list[AgentDocument]
     devices: list[DeviceDocument]
     set_aside: list[SetAsideItem]  # of the last 7 days
+    findings_open: int  # of the enterprise, whatever they are about
 
 
 def health_of(
@@ -101,6 +102,7 @@ def health_of(
         agents=_agents(engine, enterprise, now_ms),
         devices=devices,
         set_aside=_set_aside(engine, enterprise.id, now_ms - SET_ASIDE_DAYS * 24 * HOUR_MS),
+        findings_open=sum(findings.values()),
     )
 
 

@@ -16,8 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from collectors.errors import ConfigurationError, Problem
-from collectors.strict_yaml import Document, build, parse
-from gateway.carbon.factor_files import Confidence, LoadedFactor, Title
+from collectors.strict_yaml import Document, build
+from gateway.carbon.factor_files import Confidence, LoadedFactor, Title, parsed
 
 FOLDER = "refrigerant_blends"
 WHOLE = Decimal(100)
@@ -50,24 +50,27 @@ def load_blends(config_dir: Path, loaded: Sequence[LoadedFactor]) -> list[Loaded
     seen: dict[str, str] = {}
     sets = _sets(loaded)
     for path in sorted((config_dir / FOLDER).glob("*.yaml")):
-        try:
-            document = parse(path.read_text(encoding="utf-8"), str(path))
-        except ConfigurationError as error:
-            problems += error.problems
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"cannot be read: {error}", str(path)))
-            continue
-        file = build(document, BlendFile, problems)
-        if file is None:
-            continue
-        wrongs = list(_wrongs(file, path.stem, document, sets, seen))
-        problems += wrongs
-        if not wrongs:
-            found += _values(file, document, sets)
+        found += _read(path, sets, seen, problems)
     if problems:
         raise ConfigurationError(problems)
     return found
+
+
+def read_blend_file(path: Path, loaded: Sequence[LoadedFactor], problems: list[Problem]) -> list[LoadedFactor]:
+    """A GWP per blend of one file and set of `loaded`; adds what is wrong with it to `problems`."""
+    return _read(path, _sets(loaded), {}, problems)
+
+
+def _read(
+    path: Path, sets: dict[str, dict[str, LoadedFactor]], seen: dict[str, str], problems: list[Problem]
+) -> list[LoadedFactor]:
+    document = parsed(path, problems)
+    file = None if document is None else build(document, BlendFile, problems)
+    if document is None or file is None:
+        return []
+    wrongs = list(_wrongs(file, path.stem, document, sets, seen))
+    problems += wrongs
+    return [] if wrongs else list(_values(file, document, sets))
 
 
 def _sets(loaded: Iterable[LoadedFactor]) -> dict[str, dict[str, LoadedFactor]]:

@@ -26,6 +26,7 @@ from gateway.registry.model import Method
 MICRO = 1_000_000
 
 UNIT_NAMES = {MONEY: "万元", "piece": "件"}  # in Chinese; others are written as they are
+ENGLISH_UNIT_NAMES = {MONEY: "10,000 yuan", "piece": "pieces"}
 COLOUR_NAMES = {"green": "绿", "yellow": "黄", "orange": "橙", "red": "红", "grey": "灰"}
 
 
@@ -175,7 +176,8 @@ def compare(name: MetricName, statement: Statement, policy: Policy, given: Ratin
     return Missing(
         "no_output",
         f"{kind.zh}：缺少产出数据（{'、'.join(UNIT_NAMES.get(unit, unit) for unit in units)}），请上报活动记录。",
-        f"{kind.en}: no output was reported in {', '.join(units)}; send activity records.",
+        f"{kind.en}: no output was reported in {' or '.join(ENGLISH_UNIT_NAMES.get(unit, unit) for unit in units)}; "
+        "send activity records.",
     )
 
 

@@ -150,18 +150,22 @@ def load_factor_files(config_dir: Path) -> list[LoadedFactor]:
     return loaded
 
 
-def read_factor_file(path: Path, problems: list[Problem]) -> list[LoadedFactor]:
-    """The values of one file; adds what is wrong with it to `problems`."""
+def parsed(path: Path, problems: list[Problem]) -> Document | None:
+    """A file as YAML; None, and why in `problems`, if it cannot be read."""
     try:
-        document = parse(path.read_text(encoding="utf-8"), str(path))
+        return parse(path.read_text(encoding="utf-8"), str(path))
     except ConfigurationError as error:
         problems += error.problems
-        return []
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(f"cannot be read: {error}", str(path)))
-        return []
-    file = build(document, FactorFile, problems)
-    if file is None:
+    return None
+
+
+def read_factor_file(path: Path, problems: list[Problem]) -> list[LoadedFactor]:
+    """The values of one file; adds what is wrong with it to `problems`."""
+    document = parsed(path, problems)
+    file = None if document is None else build(document, FactorFile, problems)
+    if document is None or file is None:
         return []
     if file.edition != path.stem:
         problems.append(document.problem(("edition",), f"must be the file's name, {path.stem}"))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collectors.errors import ConfigurationError, Problem
-from collectors.strict_yaml import Document, build, parse
-from gateway.carbon.factor_files import Confidence, LoadedFactor, Title
+from collectors.strict_yaml import Document, build
+from gateway.carbon.factor_files import Confidence, LoadedFactor, Title, parsed
 
 FOLDER = "grid_regions"
 GRIDS, PROVINCES = "grid.regional", "grid.provincial"  # series
@@ -35,20 +35,24 @@ def load_grids(config_dir: Path, loaded: Iterable[LoadedFactor]) -> dict[str, st
     grid_of: dict[str, str] = {}
     known = {(one.factor.series, one.factor.region) for one in loaded}
     for path in sorted((config_dir / FOLDER).glob("*.yaml")):
-        try:
-            document = parse(path.read_text(encoding="utf-8"), str(path))
-        except ConfigurationError as error:
-            problems += error.problems
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"cannot be read: {error}", str(path)))
-            continue
-        file = build(document, GridFile, problems)
-        if file is not None:
-            problems += _wrongs(file, path.stem, document, known, grid_of)
+        _read(path, known, grid_of, problems)
     if problems:
         raise ConfigurationError(problems)
     return grid_of
+
+
+def read_grid_file(path: Path, loaded: Iterable[LoadedFactor], problems: list[Problem]) -> dict[str, str]:
+    """Province -> grid, of one file; adds what is wrong with it to `problems`."""
+    grid_of: dict[str, str] = {}
+    _read(path, {(one.factor.series, one.factor.region) for one in loaded}, grid_of, problems)
+    return grid_of
+
+
+def _read(path: Path, known: set[tuple[str, str]], grid_of: dict[str, str], problems: list[Problem]) -> None:
+    document = parsed(path, problems)
+    file = None if document is None else build(document, GridFile, problems)
+    if document is not None and file is not None:
+        problems += _wrongs(file, path.stem, document, known, grid_of)
 
 
 def _wrongs(

@@ -4,6 +4,7 @@ for what is missing (that is a dash).
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from flask_babel import gettext as _
 from gateway.accounts.rating_documents import NextColour
 
 DASH = "–"
+KEPT_TOGETHER = "\u00a0"  # a space at which no line is broken
 
 
 def number(value: float | None, decimals: int | None = None) -> str:
@@ -63,11 +65,27 @@ def ago(age_s: float | None) -> str:
 def cut(to_next: NextColour) -> str:
     """What must go for the next colour, in the units in which anything must: "65.30 tCO₂e · 49.64 tce"."""
     amounts = (
-        (to_next.cut_kg, f"{tonnes(to_next.cut_kg)} tCO₂e"),
-        (to_next.cut_kgce, f"{tonnes(to_next.cut_kgce)} tce"),
-        (to_next.cut_kwh, f"{number(to_next.cut_kwh)} kWh"),
+        (to_next.cut_kg, f"{tonnes(to_next.cut_kg)}{KEPT_TOGETHER}tCO₂e"),
+        (to_next.cut_kgce, f"{tonnes(to_next.cut_kgce)}{KEPT_TOGETHER}tce"),
+        (to_next.cut_kwh, f"{number(to_next.cut_kwh)}{KEPT_TOGETHER}kWh"),
     )
     return " · ".join(text for amount, text in amounts if amount)
+
+
+_SYMBOLS = (("CO2", "CO₂"), ("CH4", "CH₄"), ("N2O", "N₂O"))
+_POWERS = re.compile(r"(?<![A-Za-z0-9])([kc]?m|Nm|1e4Nm)([23])(?![A-Za-z0-9])")
+
+
+def printed(text: str) -> str:
+    """A unit or sentence as it is printed: kgCO2e/m2 -> kgCO₂e/m²."""
+    for plain, symbol in _SYMBOLS:
+        text = text.replace(plain, symbol)
+    return _POWERS.sub(lambda found: found[1] + {"2": "²", "3": "³"}[found[2]], text)
+
+
+def change(percent_more: float) -> str:
+    """A change with its sign: +1.2 % · −0.5 %"""
+    return f"{percent_more:+.1f} %".replace("-", "−")
 
 
 COMPLETE = 0.995  # of the hours: below it the gap is worth a word on the board

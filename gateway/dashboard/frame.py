@@ -108,16 +108,14 @@ def _viewer(principal: Principal) -> str:
     return name.en if words.is_english() else name.zh
 
 
+_FIGURES = ("number", "tonnes", "percent", "when", "ago", "gauge_place", "cut", "printed", "change", "COMPLETE")
 TOOLS: dict[str, Any] = {
     **{
         name: getattr(words, name)
         for name in ("word", "industry", "in_language", "activity", "letter", "first", "source_of")
     },
     **{name: value for name, value in vars(words).items() if name.isupper()},
-    **{
-        name: getattr(figures, name)
-        for name in ("number", "tonnes", "percent", "when", "ago", "gauge_place", "cut", "COMPLETE")
-    },
+    **{name: getattr(figures, name) for name in _FIGURES},
     "colour_order": words.COLOURS,
 }
 

@@ -124,7 +124,7 @@ def health_summary(health: HealthDocument) -> dict[str, Any]:
         "coverage_today": _mean(device.coverage_today for device in health.devices),
         "coverage_7d": _mean(device.coverage_7d for device in health.devices),
         "set_aside_readings": sum(item.readings for item in health.set_aside),
-        "findings_open": sum(device.findings_open for device in health.devices),
+        "findings_open": health.findings_open,
         "strips": {device.device: strip_runs(device.strip) for device in health.devices},
     }
 

@@ -189,6 +189,25 @@ def test_profiles_of_ones_own_are_listed_shown_and_checked(tanmai: Tanmai, tmp_p
     assert "own-meter.yaml:1: registers: is missing" in broken.out
 
 
+@pytest.mark.parametrize(
+    ("folder", "right", "slip", "wrong"),
+    [
+        ("refrigerant_blends", "blends with 45 GWPs", ("hfc-32: 50, hfc-125: 50", "hfc-32: 50, hfc-125: 40"), "not 90"),
+        ("grid_regions", "29 provinces in 7 grids", ("fujian]", "fukian]"), "grid.provincial for fukian"),
+        ("gwp", "15 values", ("unit: kgCO2e/kg", "unit: kWh"), "is no unit of"),
+    ],
+)
+def test_what_goes_with_factors_is_checked_as_what_it_is(
+    tanmai: Tanmai, tmp_path: Path, folder: str, right: str, slip: tuple[str, str], wrong: str
+) -> None:
+    shipped = sorted((shipped_config_dir() / folder).glob("*.yaml"))[0]
+    assert right in tanmai("factors", "check", shipped).out
+    broken = tmp_path / shipped.name
+    broken.write_text(shipped.read_text(encoding="utf-8").replace(*slip, 1), encoding="utf-8")
+    said = tanmai("factors", "check", broken)
+    assert (said.code, wrong in said.out.replace("\n", " ")) == (1, True), said.out
+
+
 def test_doctor_hides_secrets_and_says_what_does_not_answer(tanmai: Tanmai, park: Path) -> None:
     said = tanmai(
         "doctor",

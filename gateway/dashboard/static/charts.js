@@ -45,7 +45,7 @@ function frame() {
   return {
     textStyle: { fontFamily: css("--text"), color: css("--soft") },
     animationDuration: 300,
-    grid: { left: 6, right: 8, top: 34, bottom: 4, containLabel: true },
+    grid: { left: 6, right: 18, top: 34, bottom: 4, containLabel: true },
     legend: { top: 0, left: 0, type: "scroll", itemWidth: 12, itemHeight: 10, icon: "roundRect", itemGap: 18,
       textStyle: { color: css("--ink"), fontSize: 12 }, pageTextStyle: { color: css("--soft") },
       pageIconColor: css("--accent") },
@@ -53,7 +53,7 @@ function frame() {
       padding: [10, 14], textStyle: { color: css("--ink"), fontSize: 12.5 }, confine: true },
     x: { ...axis, axisLabel: { color: css("--soft"), fontSize: 11.5, hideOverlap: true } },
     y: { type: "value", splitNumber: 4, splitLine: { lineStyle: { color: css("--hair") } },
-      axisLabel: { color: css("--soft"), fontSize: 11.5, formatter: (v) => figure(v).replace(/\.0+$|(\.\d*?)0+$/, "$1") } },
+      axisLabel: { color: css("--soft"), fontSize: 11.5, hideOverlap: true, formatter: (v) => figure(v).replace(/\.0+$|(\.\d*?)0+$/, "$1") } },
   };
 }
 

@@ -11,7 +11,8 @@ from babel.messages.pofile import read_po
 from flask.testing import FlaskClient
 
 import gateway.dashboard
-from gateway.dashboard.figures import gauge_place, number, percent
+from gateway.accounts.rating_documents import NextColour
+from gateway.dashboard.figures import change, cut, gauge_place, number, percent, printed
 from gateway.dashboard.languages import CATALOGUE
 from gateway.dashboard.pages import strip_runs
 from tests.gateway.seeded_park import DYEING, FITTINGS, PARK, STEEL, TILES, SeededPark
@@ -180,3 +181,33 @@ def test_a_strip_is_drawn_in_runs_and_leaves_the_unknown_open() -> None:
         {"start": 3, "hours": 1, "level": 0},
         {"start": 4, "hours": 1, "level": 2},
     ]
+
+
+@pytest.mark.parametrize(
+    ("plain", "shown"),
+    [
+        ("kgCO2e/m2", "kgCO₂e/m²"),
+        ("tCO2/1e4Nm3", "tCO₂/1e4Nm³"),
+        ("kgCH4/t · km2", "kgCH₄/t · km²"),
+        ("10 m3, room m2b, pm2", "10 m³, room m2b, pm2"),
+    ],
+)
+def test_units_are_printed_with_their_signs(plain: str, shown: str) -> None:
+    assert printed(plain) == shown
+
+
+def test_a_change_has_its_sign_and_a_number_stays_with_its_unit() -> None:
+    assert (change(1.25), change(-0.5)) == ("+1.2 %", "−0.5 %")
+    to_next = NextColour(colour="yellow", cut_kg=21_490.0, cut_kgce=4_978.0)
+    assert cut(to_next) == "21.49\u00a0tCO₂e · 4.978\u00a0tce"
+
+
+def test_the_device_page_counts_the_open_findings_that_it_lists(seeded_park: SeededPark) -> None:
+    client, counted = signed_in(seeded_park, "admin"), 0
+    for enterprise in (STEEL, DYEING, TILES, FITTINGS):
+        listed = seeded_park.reader.open_findings(enterprise, None, limit=1_000)
+        open_ones = sum(one.status == "open" for one in listed)
+        text = client.get(f"/enterprises/{enterprise}/devices").text
+        assert f'<dt>未决发现</dt>\n  <dd><span class="value">{open_ones}<' in text
+        counted += open_ones
+    assert counted > 0
