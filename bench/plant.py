@@ -89,7 +89,7 @@ def batches(count: int) -> Iterator[bytes]:
         at_ms = DAY_MS + (turn * ROWS + np.arange(ROWS, dtype=np.int64)) * 1000
         seconds = (at_ms - DAY_MS) / 1000
         values = np.round(seconds[:, None] / 36 + np.arange(len(PANEL)) * 100.25 + panel, 2)
-        block = DeviceBlock(f"panel-{panel}", PANEL, at_ms, values)
+        block = DeviceBlock.of(f"panel-{panel}", PANEL, at_ms, values)
         yield encode_batch(Batch(new_batch_id(DAY_MS + number), DAY_MS, (block,)))
 
 
@@ -98,7 +98,7 @@ def singles(count: int) -> Iterator[bytes]:
     for number in range(count):
         turn, panel = divmod(number, PANELS)
         at_ms = np.array([DAY_MS + turn * 1000], dtype=np.int64)
-        block = DeviceBlock(f"panel-{panel}", PANEL[:1], at_ms, np.array([[turn / 100]]))
+        block = DeviceBlock.of(f"panel-{panel}", PANEL[:1], at_ms, np.array([[turn / 100]]))
         yield encode_batch(Batch(new_batch_id(DAY_MS + number), DAY_MS, (block,)))
 
 

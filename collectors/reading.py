@@ -17,6 +17,8 @@ Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 UInt8s = npt.NDArray[np.uint8]
 
+_NUMBER_BYTES = 8  # of a time and of a value
+
 
 class Quality(IntEnum):
     """How far a value may be trusted, as its maker said."""
@@ -37,20 +39,53 @@ class Reading:
     quality: Quality = Quality.GOOD
 
 
-class DeviceBlock(msgspec.Struct, frozen=True):
-    """Readings of one device: n instants × m points."""
+class DeviceBlock(msgspec.Struct, frozen=True, gc=False):
+    """Readings of one device: n instants × m points.
+
+    Columns are kept as the bytes of their numbers, in the machine's order. As such they are hashed, and joined by the
+    thousand to the columns of a commit; a numpy array for each block would cost more than decoding it.
+    """
 
     device: str
     points: tuple[str, ...]  # m names
-    at_ms: Int64s  # shape (n,)
-    values: Float64s  # shape (n, m); NaN = not available
-    quality: UInt8s | None = None  # shape (n, m); None = all good
+    time_bytes: bytes  # n int64
+    value_bytes: bytes  # n × m float64, row by row
+    quality_bytes: bytes | None = None  # n × m uint8; None = all good
+
+    @classmethod
+    def of(
+        cls, device: str, points: tuple[str, ...], at_ms: Int64s, values: Float64s, quality: UInt8s | None = None
+    ) -> DeviceBlock:
+        """From columns of the shapes that the properties give."""
+        return cls(device, points, at_ms.tobytes(), values.tobytes(), None if quality is None else quality.tobytes())
 
     def __len__(self) -> int:
-        return int(self.at_ms.size)
+        return len(self.time_bytes) // _NUMBER_BYTES
+
+    @property
+    def cells(self) -> int:
+        """Number of values including those not available."""
+        return len(self.value_bytes) // _NUMBER_BYTES
+
+    @property
+    def at_ms(self) -> Int64s:
+        """Shape (n,)."""
+        return np.frombuffer(self.time_bytes, np.int64)
+
+    @property
+    def values(self) -> Float64s:
+        """Shape (n, m); NaN = not available."""
+        return np.frombuffer(self.value_bytes, np.float64).reshape(len(self), len(self.points))
+
+    @property
+    def quality(self) -> UInt8s | None:
+        """Shape (n, m); None = all good."""
+        if self.quality_bytes is None:
+            return None
+        return np.frombuffer(self.quality_bytes, np.uint8).reshape(len(self), len(self.points))
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """What an agent sends in one message. The id is made where the batch is born and never changes."""
 
     batch_id: str  # ULID
@@ -62,7 +97,7 @@ class Batch(msgspec.Struct, frozen=True):
     @property
     def cells(self) -> int:
         """Number of values including those not available."""
-        return sum(block.values.size for block in self.blocks)
+        return sum([block.cells for block in self.blocks])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +132,6 @@ def batch_from_readings(batch_id: str, sent_at_ms: int, readings: list[Reading])
             values[place] = np.nan if reading.value is None else reading.value
             quality[place] = reading.quality
         blocks.append(
-            DeviceBlock(device, points, np.array(times, dtype=np.int64), values, quality if quality.any() else None)
+            DeviceBlock.of(device, points, np.array(times, dtype=np.int64), values, quality if quality.any() else None)
         )
     return Batch(batch_id, sent_at_ms, tuple(blocks))

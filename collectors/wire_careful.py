@@ -158,7 +158,7 @@ def _block(device: _Device, spoiled: list[SpoiledCell]) -> DeviceBlock:
         times.append(at_ms)
         values.append(cells)
         qualities.append(marks)
-    return DeviceBlock(
+    return DeviceBlock.of(
         device.device,
         points,
         np.array(times, dtype=np.int64),

@@ -94,7 +94,7 @@ def _requests(todo: list[Slice]) -> Iterator[list[Slice]]:
 def _block(plant: Plant, device: DevicePlan, times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> DeviceBlock:
     shown = [[plant.shown_at(device, plan, at_ms) for plan in device.points] for at_ms in times.tolist()]
     values = np.array(shown, dtype=np.float64).reshape(len(times), len(device.points))
-    return DeviceBlock(device.device, tuple(plan.point for plan in device.points), times, values)
+    return DeviceBlock.of(device.device, tuple(plan.point for plan in device.points), times, values)
 
 
 def _aligned(at_ms: int) -> int:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -27,7 +26,7 @@ import structlog
 from collectors.errors import StoreRefused, StoreUnavailable, WireError
 from collectors.reading import Batch, UInt8s
 from collectors.wire import REASONS, ReasonCount, Receipt, content_hash, decode_batch, encode_batch, find_batch_id
-from gateway.ingest.checks import NOT_AVAILABLE, READING_CHECKS, check_message, check_readings
+from gateway.ingest.checks import NOT_AVAILABLE, READING_CHECKS, Marks, check_message, check_readings, marks_of
 from gateway.ingest.columns import Cells, Mask, cells_of
 from gateway.ingest.device_quotas import OVER_QUOTA_ADVICE, Weighed
 from gateway.ingest.directory import Directory
@@ -50,22 +49,21 @@ _REASONS = (*(check.reason for check in READING_CHECKS), "store_refused", "over_
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class _Case:
+class _Case(msgspec.Struct, gc=False):
     """One arrival on its way to a receipt."""
 
     arrival: Arrival
-    batch_id: str
+    key: BatchKey
     hash: str = ""
     signed: Signed = UNSIGNED
     receipt: Receipt | None = None  # made early for what needs no storing
     first: _Case | None = None  # the same batch, earlier in the same group
     accepted: int = 0
-    set_aside: list[SetAsideRow] = field(default_factory=list)
+    set_aside: list[SetAsideRow] = []
 
     @property
-    def key(self) -> BatchKey:
-        return self.arrival.enterprise, self.arrival.sender, self.batch_id
+    def batch_id(self) -> str:
+        return self.key[2]
 
     def put_aside(self, now_ms: int, reason: str, detail: str, count: int, payload: bytes) -> None:
         self.set_aside.append(SetAsideRow(now_ms, *self.key, reason, detail, count, payload))
@@ -83,6 +81,10 @@ class _Case:
         for row in self.set_aside:
             by_reason[row.reason] += row.count
         return tuple(ReasonCount(reason, count) for reason, count in sorted(by_reason.items()))
+
+
+def _case(arrival: Arrival, batch_id: str, hash: str = "", signed: Signed = UNSIGNED) -> _Case:
+    return _Case(arrival, (arrival.enterprise, arrival.sender, batch_id), hash, signed)
 
 
 def accept_batches(arrivals: Sequence[Arrival], intake: Intake, now_ms: int) -> list[Receipt]:
@@ -120,7 +122,7 @@ def _accept_alone(arrival: Arrival, intake: Intake, now_ms: int) -> Receipt:
         raise
     except Exception as error:
         log.exception("ingest.message_failed", enterprise=arrival.enterprise, sender=arrival.sender, exc_info=error)
-        case = _Case(arrival, find_batch_id(arrival.payload))
+        case = _case(arrival, find_batch_id(arrival.payload))
         reason = "store_refused" if isinstance(error, StoreRefused) else "failed"
         _reject(case, now_ms, reason, f"{REASONS[reason]}: {error}")
         intake.batches.record([], case.set_aside)
@@ -131,8 +133,9 @@ def _accept_group(group: list[Arrival], intake: Intake, now_ms: int) -> list[Rec
     directory = intake.directory()
     cases: list[_Case] = []
     decoded: list[tuple[_Case, Batch]] = []
+    passed: set[Marks] = set()
     for arrival in group:
-        case, batch = _open(arrival, directory, now_ms)
+        case, batch = _open(arrival, directory, passed, now_ms)
         cases.append(case)
         if batch is not None:
             decoded.append((case, batch))
@@ -150,8 +153,9 @@ def _record(fresh: list[tuple[_Case, Batch]], cases: list[_Case], intake: Intake
         rows = []
         for case, _ in fresh:
             reasons = case.reasons()
-            case.receipt = Receipt(case.batch_id, "stored", case.accepted, sum(one.count for one in reasons), reasons)
-            rows.append(case.row(now_ms, case.receipt.set_aside, reasons))
+            set_aside = sum([one.count for one in reasons]) if reasons else 0
+            case.receipt = Receipt(case.batch_id, "stored", case.accepted, set_aside, reasons)
+            rows.append(case.row(now_ms, set_aside, reasons))
         overtaken = intake.batches.record(rows, [row for case in cases for row in case.set_aside])
         if not overtaken:
             return
@@ -171,11 +175,13 @@ def _receipt(case: _Case) -> Receipt:
     return case.receipt
 
 
-def _open(arrival: Arrival, directory: Directory, now_ms: int) -> tuple[_Case, Batch | None]:
-    """Check the message and decode it; what fails is rejected as a whole."""
-    failed = check_message(arrival, directory)
+def _open(arrival: Arrival, directory: Directory, passed: set[Marks], now_ms: int) -> tuple[_Case, Batch | None]:
+    """Check the message and decode it; what fails is rejected as a whole. `passed`: what others of its group were."""
+    marks = marks_of(arrival)
+    failed = None if marks in passed else check_message(arrival, directory)
     signed, payload = UNSIGNED, b""
     if failed is None:
+        passed.add(marks)
         signed, payload = _unsealed(arrival, directory, now_ms)
         failed = directory.signers.refusal(arrival.enterprise, arrival.sender, signed)
     if failed is None:
@@ -183,10 +189,10 @@ def _open(arrival: Arrival, directory: Directory, now_ms: int) -> tuple[_Case, B
             batch = decode_telemetry(payload, arrival.sender) if arrival.form == "telemetry" else decode_batch(payload)
             if arrival.again:
                 batch = msgspec.structs.replace(batch, batch_id=arrival.again)
-            return _Case(arrival, batch.batch_id, content_hash(batch), signed), batch
+            return _case(arrival, batch.batch_id, content_hash(batch), signed), batch
         except WireError as error:
             failed = error.reason, str(error)
-    case = _Case(arrival, find_batch_id(payload or arrival.payload))
+    case = _case(arrival, find_batch_id(payload or arrival.payload))
     _reject(case, now_ms, *failed)
     return case, None
 

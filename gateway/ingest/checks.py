@@ -110,6 +110,15 @@ CHECKS: tuple[MessageCheck | SignatureCheck | ReadingCheck, ...] = (
 )
 
 
+# All that MESSAGE_CHECKS look at: messages with the same marks pass or fail alike.
+Marks = tuple[str, str, str, str, bool, bool]
+
+
+def marks_of(arrival: Arrival) -> Marks:
+    too_large = len(arrival.payload) > MAX_PAYLOAD_BYTES
+    return arrival.enterprise, arrival.sender, arrival.form, arrival.credential, arrival.again == "", too_large
+
+
 def check_message(arrival: Arrival, directory: Directory) -> tuple[str, str] | None:
     """(reason, sentence) of the first check that the message fails, or None."""
     for check in MESSAGE_CHECKS:

@@ -35,6 +35,8 @@ class Cells:
 
     def chosen(self, mask: Mask) -> ReadingColumns:
         """The cells under the mask as readings."""
+        if mask.all():
+            return ReadingColumns(self.point_id, self.at_ms, self.value, self.quality)
         return ReadingColumns(self.point_id[mask], self.at_ms[mask], self.value[mask], self.quality[mask])
 
     def parts(self, positions: Int64s) -> tuple[DeviceBlock, ...]:
@@ -56,42 +58,36 @@ def cells_of(batches: Sequence[tuple[str, Batch]], directory: Directory) -> Cell
         (number, enterprise, block)
         for number, (enterprise, batch) in enumerate(batches)
         for block in batch.blocks
-        if block.values.size
+        if block.value_bytes
     ]
-    blocks = tuple(block for _, _, block in numbered)
-    widths = np.array([len(block.points) for block in blocks], dtype=np.int64)
-    heights = np.array([len(block) for block in blocks], dtype=np.int64)
-    sizes = widths * heights
+    blocks = tuple([block for _, _, block in numbered])
+    sizes = np.array([block.cells for block in blocks], dtype=np.int64)
     starts = np.cumsum(sizes) - sizes
+    ids = [directory.point_ids(own, block.device, block.points).tobytes() * len(block) for _, own, block in numbered]
+    heights = np.array([len(block) for block in blocks], dtype=np.int64)
+    widths = np.array([len(block.points) for block in blocks], dtype=np.int64)
     return Cells(
         blocks,
         starts,
         np.repeat(np.array([number for number, _, _ in numbered], dtype=np.int32), sizes),
-        _point_ids([directory.point_ids(own, block.device, block.points) for _, own, block in numbered], starts, sizes),
-        np.repeat(_joined([block.at_ms for block in blocks], np.int64), np.repeat(widths, heights)),
-        _joined([block.values.ravel() for block in blocks], np.float64),
+        _joined(ids, np.int32),
+        np.repeat(_joined([block.time_bytes for block in blocks], np.int64), np.repeat(widths, heights)),
+        _joined([block.value_bytes for block in blocks], np.float64),
         _qualities(blocks, starts, sizes),
     )
-
-
-def _point_ids(ids: Sequence[Int32s], starts: Int64s, sizes: Int64s) -> Int32s:
-    """The ids of each block's points, again for each of its rows; all blocks in one go: a call a block costs more."""
-    widths = np.array([one.size for one in ids], dtype=np.int64)
-    places = np.arange(int(sizes.sum()), dtype=np.int64) - np.repeat(starts, sizes)
-    columns = places % np.repeat(widths, sizes) + np.repeat(np.cumsum(widths) - widths, sizes)
-    return _joined(ids, np.int32)[columns]
 
 
 def _qualities(blocks: Sequence[DeviceBlock], starts: Int64s, sizes: Int64s) -> UInt8s:
     quality = np.zeros(int(sizes.sum()), np.uint8)
     for block, start, size in zip(blocks, starts.tolist(), sizes.tolist(), strict=True):
-        if block.quality is not None:
-            quality[start : start + size] = block.quality.ravel()
+        if block.quality_bytes is not None:
+            quality[start : start + size] = np.frombuffer(block.quality_bytes, np.uint8)
     return quality
 
 
-def _joined(parts: Sequence[npt.NDArray[_Scalar]], kind: type[_Scalar]) -> npt.NDArray[_Scalar]:
-    return np.concatenate(parts) if parts else np.empty(0, kind)
+def _joined(parts: Sequence[bytes], kind: type[_Scalar]) -> npt.NDArray[_Scalar]:
+    """Columns of blocks as one. All in one go: numpy calls for each block would cost more than its readings."""
+    return np.frombuffer(b"".join(parts), kind)
 
 
 def _part(block: DeviceBlock, mask: Mask) -> DeviceBlock:
@@ -100,4 +96,4 @@ def _part(block: DeviceBlock, mask: Mask) -> DeviceBlock:
     values = np.where(mask, block.values, np.nan)[rows][:, points]
     quality = None if block.quality is None else block.quality[rows][:, points]
     names = tuple(block.points[index] for index in np.flatnonzero(points).tolist())
-    return DeviceBlock(block.device, names, block.at_ms[rows], values, quality)
+    return DeviceBlock.of(block.device, names, block.at_ms[rows], values, quality)

@@ -98,5 +98,5 @@ def _blocks(samples: list[_Sample], device: str) -> tuple[DeviceBlock, ...]:
         check_names(device, points)
         values = np.array([list(sample.values.values()) for sample in run], dtype=np.float64)
         at_ms = np.array([sample.ts for sample in run], dtype=np.int64)
-        blocks.append(DeviceBlock(device, points, at_ms, values.reshape(len(run), len(points))))
+        blocks.append(DeviceBlock.of(device, points, at_ms, values.reshape(len(run), len(points))))
     return tuple(blocks)

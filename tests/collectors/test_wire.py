@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ from collectors.wire import (
 )
 
 T0 = 1_760_000_000_000
+HASH_BY_THE_FIRST_VERSION = "9f406b45c7f8ac3a528e6fa12816fd11c96bfdd23d8f073444109871109c66d0"
 
 
 def a_document(**changes: Any) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def batches(draw: st.DrawFn) -> Batch:
         shape = (rows, len(points))
         count = rows * len(points)
         blocks.append(
-            DeviceBlock(
+            DeviceBlock.of(
                 device,
                 tuple(points),
                 np.array(draw(st.lists(st.integers(-(2**53) + 1, 2**53 - 1), min_size=rows, max_size=rows)), np.int64),
@@ -247,8 +249,16 @@ def test_content_hash_sees_every_change(change: dict[str, Any]) -> None:
     assert content_hash(decode_batch(with_device(**change))) != content_hash(decode_batch(a_payload()))
 
 
+@pytest.mark.parametrize("decode", [decode_batch, wire_careful.decode_carefully])
+def test_content_hash_stays_what_databases_already_remember(decode: Callable[[bytes], Batch]) -> None:
+    other = {"device": "gas-1", "points": ["volume"], "rows": [[T0, -0.0]]}
+    empty = {"device": "empty", "points": ["volume"], "rows": []}
+    document = a_document(devices=[*a_document()["devices"], other, empty])
+    assert content_hash(decode(json.dumps(document).encode())) == HASH_BY_THE_FIRST_VERSION
+
+
 def test_infinite_value_goes_out_as_not_available() -> None:
-    block = DeviceBlock("d", ("p",), np.array([1], np.int64), np.array([[math.inf]]))
+    block = DeviceBlock.of("d", ("p",), np.array([1], np.int64), np.array([[math.inf]]))
     assert np.isnan(decode_batch(encode_batch(Batch("a", 1, (block,)))).blocks[0].values).all()
 
 

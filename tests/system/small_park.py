@@ -275,7 +275,7 @@ class Gateway(Process):
     def post_history(self, sender: str, device: str, rows: Mapping[int, Sequence[float | None]], *points: str) -> Any:
         """Readings of one device, {at_ms: values}, over HTTP; gives the receipt."""
         values = np.array([[np.nan if one is None else one for one in row] for row in rows.values()], np.float64)
-        block = DeviceBlock(device, points, np.array(list(rows), np.int64), values)
+        block = DeviceBlock.of(device, points, np.array(list(rows), np.int64), values)
         body = encode_batch(Batch(new_batch_id(now_ms()), now_ms(), (block,)))
         reply = self.post("/api/v1/readings", self.token("device", sender), body)
         assert reply.status == 200, reply.text

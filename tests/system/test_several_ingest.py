@@ -79,7 +79,7 @@ class Sender:
         values = at_ms % 9973 / 7.0
         self.values.update(zip(at_ms.tolist(), values.tolist(), strict=True))
         batch = new_batch_id(START_MS + number)
-        block = DeviceBlock("line-2", ("energy_import",), at_ms, values.reshape(ROWS, 1))
+        block = DeviceBlock.of("line-2", ("energy_import",), at_ms, values.reshape(ROWS, 1))
         self.payloads[batch] = encode_batch(Batch(batch, START_MS, (block,)))
         self._send(batch)
         simple = json.dumps({"ts": START_MS + number, "values": {"power": float(number)}})

@@ -57,7 +57,7 @@ def test_null_is_neither_stored_nor_counted(house: Any, payload_of: Any) -> None
 
 
 def test_quality_is_stored_with_its_reading(house: Any) -> None:
-    block = DeviceBlock(
+    block = DeviceBlock.of(
         "incomer-1",
         ORDINARY,
         np.array([T0, T0 + 1]),

@@ -37,7 +37,7 @@ def a_batch(number: int) -> tuple[str, bytes]:
     at_ms = T0 + (number * ROWS + np.arange(ROWS, dtype=np.int64)) * 1000
     values = np.stack([at_ms / 7.0, at_ms % 9973], axis=1).astype(np.float64)
     batch_id = new_batch_id(T0 + number)
-    block = DeviceBlock("incomer-1", ("energy_import", "power"), at_ms, values)
+    block = DeviceBlock.of("incomer-1", ("energy_import", "power"), at_ms, values)
     return batch_id, encode_batch(Batch(batch_id, T0, (block,)))
 
 

@@ -219,6 +219,25 @@ def test_of_instants_written_again_and_again_over_many_row_groups_the_last_stand
     assert set(found.value.tolist()) == {3.0}
 
 
+def test_rows_stand_in_the_order_in_which_they_came_whatever_the_size_of_a_commit(store: DuckDBStore) -> None:
+    sizes = [1, 2_047, 2_049, 300_000, 5]  # DuckDB hands on pieces of 2,048 rows
+    total = sum(sizes)
+    value = np.random.default_rng(1).random(total)
+    point_id, quality = np.arange(total, dtype=np.int32), (np.arange(total) % 3).astype(np.uint8)
+    end = 0
+    for size in sizes:
+        rows = slice(end, end := end + size)
+        at_ms = T0_MS - np.arange(total, dtype=np.int64)[rows]
+        store.append(ReadingColumns(point_id[rows], at_ms, value[rows], quality[rows]))
+    with store._reading() as cursor:
+        found = cursor.execute("select *, rowid from reading order by rowid").fetchnumpy()
+    np.testing.assert_array_equal(found["arrival"], np.arange(1, total + 1))
+    np.testing.assert_array_equal(found["point_id"], point_id)
+    np.testing.assert_array_equal(found["at_ms"], T0_MS - np.arange(total))
+    np.testing.assert_array_equal(found["value"], value)
+    np.testing.assert_array_equal(found["quality"], quality)
+
+
 def test_rewriting_the_running_hour_does_not_fill_the_disk(store: DuckDBStore, path: Path) -> None:
     points = np.arange(1, 501, dtype=np.int32)
     for minute in range(120):
