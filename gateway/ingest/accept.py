@@ -83,10 +83,6 @@ class _Case(msgspec.Struct, gc=False):
         return tuple(ReasonCount(reason, count) for reason, count in sorted(by_reason.items()))
 
 
-def _case(arrival: Arrival, batch_id: str, hash: str = "", signed: Signed = UNSIGNED) -> _Case:
-    return _Case(arrival, (arrival.enterprise, arrival.sender, batch_id), hash, signed)
-
-
 def accept_batches(arrivals: Sequence[Arrival], intake: Intake, now_ms: int) -> list[Receipt]:
     """One receipt per arrival, in order, each after its commit. Raises StoreUnavailable: then try all of them again."""
     receipts: list[Receipt] = []
@@ -122,7 +118,7 @@ def _accept_alone(arrival: Arrival, intake: Intake, now_ms: int) -> Receipt:
         raise
     except Exception as error:
         log.exception("ingest.message_failed", enterprise=arrival.enterprise, sender=arrival.sender, exc_info=error)
-        case = _case(arrival, find_batch_id(arrival.payload))
+        case = _Case(arrival, _key_of(arrival, find_batch_id(arrival.payload)))
         reason = "store_refused" if isinstance(error, StoreRefused) else "failed"
         _reject(case, now_ms, reason, f"{REASONS[reason]}: {error}")
         intake.batches.record([], case.set_aside)
@@ -189,10 +185,10 @@ def _open(arrival: Arrival, directory: Directory, passed: set[Marks], now_ms: in
             batch = decode_telemetry(payload, arrival.sender) if arrival.form == "telemetry" else decode_batch(payload)
             if arrival.again:
                 batch = msgspec.structs.replace(batch, batch_id=arrival.again)
-            return _case(arrival, batch.batch_id, content_hash(batch), signed), batch
+            return _Case(arrival, _key_of(arrival, batch.batch_id), content_hash(batch), signed), batch
         except WireError as error:
             failed = error.reason, str(error)
-    case = _case(arrival, find_batch_id(payload or arrival.payload))
+    case = _Case(arrival, _key_of(arrival, find_batch_id(payload or arrival.payload)))
     _reject(case, now_ms, *failed)
     return case, None
 
@@ -203,6 +199,10 @@ def _unsealed(arrival: Arrival, directory: Directory, now_ms: int) -> tuple[Sign
         return arrival.part_of, arrival.payload
     came_ms = now_ms if arrival.came_ms is None else arrival.came_ms
     return directory.signers.examine(arrival.enterprise, arrival.sender, arrival.payload, came_ms)
+
+
+def _key_of(arrival: Arrival, batch_id: str) -> BatchKey:
+    return arrival.enterprise, arrival.sender, batch_id
 
 
 def _reject(case: _Case, now_ms: int, reason: str, sentence: str) -> None:
