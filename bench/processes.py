@@ -171,13 +171,13 @@ def influxd(directory: Path) -> Iterator[int]:
 
 
 @contextmanager
-def published(port: int, topic: str, lines: Path) -> Iterator[None]:
-    """Each line of a file as one QoS 1 message, by the C client of mosquitto, as fast as it can."""
+def published(port: int, topic: str, lines: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Each line of a file as one QoS 1 message, by the C client of mosquitto, as fast as it can; it ends after that."""
     client = program("mosquitto_pub", "mosquitto-clients")
     with lines.open("rb") as source:
         command = [client, "-h", "127.0.0.1", "-p", str(port), "-q", "1", "-l", "-t", topic]
-        with _running(command, stdin=source):
-            yield
+        with _running(command, stdin=source) as publisher:
+            yield publisher
 
 
 @contextmanager

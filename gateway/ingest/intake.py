@@ -26,7 +26,7 @@ OLDEST_MS = 1_420_070_400_000  # 2015-01-01T00:00:00Z: before this nobody had ou
 Form = Literal["batch", "telemetry"]
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One message, with the identity that the transport vouches for."""
 
     enterprise: str  # from the topic (bound to the credential by the broker) or from the token

@@ -245,19 +245,21 @@ class _Link(threading.Thread):
     def _turn(self, client: _Client) -> bool:
         """Answer what was committed, read what lies ready, have it committed. False = the connection is lost."""
         now_s = self._beat_s = clock.monotonic_s()
-        self._finish(client)
+        committed = self._finish(client)
+        if committed:
+            self._begin(client)  # before answering, which takes as long as a commit's waiting for the disks
+            self._answer(client, committed)
         waits_for_try = self._pending and not self._committer.busy
         if not self._exchange(client, min(self._pending.wait_s(now_s), IDLE_S) if waits_for_try else IDLE_S):
             return False
         self._stats.took("mqtt", self._taken)
         self._taken = 0
-        if self._pending and self._pending.wait_s(clock.monotonic_s()) == 0:
-            self._begin(client)
+        self._begin(client)
         return True
 
     def _begin(self, client: _Client) -> None:
-        """Have everything committed that was read, unless something is under way."""
-        if self._committer.busy:
+        """Have everything committed that was read, unless something is under way or it is too early to try again."""
+        if self._committer.busy or not self._pending or self._pending.wait_s(clock.monotonic_s()) > 0:
             return
         try:
             group = self._pending.take(self._now_ms(), clock.monotonic_s())
@@ -267,23 +269,23 @@ class _Link(threading.Thread):
         self._under_way = client, group
         self._committer.begin(group)
 
-    def _finish(self, client: _Client) -> None:
-        """If the group under way has an outcome: answer it, or keep it for another try."""
+    def _finish(self, client: _Client) -> list[Committed]:
+        """If the group under way has an outcome: what is to be answered; or keep it for another try."""
         outcome = self._committer.outcome() if self._under_way is not None else None
         if outcome is None or self._under_way is None:
-            return
+            return []
         came_by, group = self._under_way
         self._under_way = None
         if isinstance(outcome, Stored):
             committed = self._pending.finish(group, outcome, clock.monotonic_s())
-            if came_by is client:
-                self._answer(client, committed)
-        elif not isinstance(outcome, StoreUnavailable):
+            return committed if came_by is client else []
+        if not isinstance(outcome, StoreUnavailable):
             raise outcome
-        elif came_by is client:
+        if came_by is client:
             self._pending.put_back(group, outcome, clock.monotonic_s())
         else:
             self._pending.put_off(outcome, clock.monotonic_s())
+        return []
 
     def _exchange(self, client: _Client, wait_s: float) -> bool:
         """Wait for broker and committer, read until nothing more comes or a group is full. False = connection lost."""
@@ -316,9 +318,8 @@ class _Link(threading.Thread):
     def _drain(self, client: _Client) -> None:
         """Commit what was read, and let the answers out."""
         self._await_outcome(client)
-        if self._pending:
-            self._begin(client)
-            self._await_outcome(client)
+        self._begin(client)
+        self._await_outcome(client)
         deadline = clock.monotonic_s() + 1
         while client.lane.unsent and not client.lane.for_paho and clock.monotonic_s() < deadline:
             _wait(client.lane, 0.1, may_read=False)
@@ -327,7 +328,7 @@ class _Link(threading.Thread):
     def _await_outcome(self, client: _Client) -> None:
         while self._committer.busy and not self._abandoned.is_set():
             _wait(client.lane, IDLE_S, False, self._committer.fileno())
-            self._finish(client)
+            self._answer(client, self._finish(client))
 
     def _make_client(self) -> _Client:
         address = self._address

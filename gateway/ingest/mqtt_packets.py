@@ -18,6 +18,7 @@ _QOS_2 = 0x04
 _LENGTH_BYTES = 4  # of the remaining length, at most
 
 _acknowledgement = struct.Struct("!BBH").pack
+_head_of_two = struct.Struct("!BBBH").pack  # type, remaining length in two bytes, length of the topic
 _number = struct.Struct("!H")
 
 Published = Callable[[bytes, int, int, bytes], None]  # topic, qos, packet id (0 at QoS 0), payload
@@ -82,8 +83,11 @@ def acknowledgements(mids: Iterable[int]) -> bytes:
 def publication(topic: bytes, mid: int, payload: bytes) -> bytes:
     """A PUBLISH of QoS 1."""
     length = 4 + len(topic) + len(payload)
-    parts = (_number.pack(len(topic)), topic, _number.pack(mid), payload)
-    return b"".join((bytes([PUBLISH | _QOS_1]), _remaining_length(length), *parts))
+    if 0x7F < length < 1 << 14:  # as nearly every receipt has
+        head = _head_of_two(PUBLISH | _QOS_1, length & 0x7F | 0x80, length >> 7, len(topic))
+    else:
+        head = bytes([PUBLISH | _QOS_1]) + _remaining_length(length) + _number.pack(len(topic))
+    return b"".join((head, topic, _number.pack(mid), payload))
 
 
 def _remaining_length(length: int) -> bytes:

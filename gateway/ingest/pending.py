@@ -31,7 +31,7 @@ LONGEST_PAUSE_S = 30.0
 log = structlog.get_logger(__name__)
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """A message of the broker, with the number by which it is acknowledged."""
 
     mid: int
@@ -41,7 +41,7 @@ class Message(msgspec.Struct, frozen=True):
     arrival: Arrival
 
 
-class Committed(msgspec.Struct, frozen=True):
+class Committed(msgspec.Struct, frozen=True, gc=False):
     message: Message
     receipt: Receipt | None  # None: the message asks for no receipt
 

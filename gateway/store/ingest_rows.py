@@ -11,7 +11,7 @@ from collectors.wire import ReasonCount
 BatchKey = tuple[str, str, str]  # enterprise, sender, batch id
 
 
-class BatchRow(msgspec.Struct, frozen=True):
+class BatchRow(msgspec.Struct, frozen=True, gc=False):
     """What is remembered of a batch, so that a repeated one gets the same answer."""
 
     enterprise: str
