@@ -128,7 +128,7 @@ def test_the_registry_comes_before_the_setting_and_without_either_nothing_is_ask
 
 def weigh(quotas: DeviceQuotas, enterprise: str, device: str, at_ms: Sequence[int] = range(T0, T0 + 10)) -> Any:
     point = {"incomer-1": "power", "gas-1": "volume"}[device]
-    block = DeviceBlock(device, (point,), np.array(at_ms, np.int64), np.ones((len(at_ms), 1)), None)
+    block = DeviceBlock.of(device, (point,), np.array(at_ms, np.int64), np.ones((len(at_ms), 1)), None)
     cells = cells_of([(enterprise, Batch("a", T0, (block,)))], Directory(a_registry()))
     return quotas.weigh(cells, [enterprise], np.ones(len(at_ms), dtype=np.bool_))
 
