@@ -30,6 +30,7 @@ from gateway.store.adjustments_repository import AdjustmentsRepository
 from gateway.store.canonical_json import sha256_of
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
+from gateway.store.drops_repository import DropsRepository
 from gateway.store.kept_repository import KeptRepository
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.records_repository import RecordsRepository
@@ -50,7 +51,7 @@ DERIVED_ENGINE = 1  # of gateway.carbon.derived, in the same way
 
 NOTHING = "{}"  # the fingerprints, as they are kept, of an enterprise that left the registry
 Prints = dict[str, str]  # point or source -> fingerprint
-Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around all its readings; a point without any is missing
+Extents = Mapping[int, tuple[int, int]]  # point -> whole hours around its readings; a point without any is missing
 
 
 Published = Mapping[str, str]  # zone -> fingerprint of what is published there by now
@@ -177,7 +178,7 @@ class ChangedRules:
         feeds = [
             point.point_id for one in changed for name in one.names for point in points_behind(one.enterprise, name)
         ]
-        extents = self._extents(feeds)
+        extents = self._whole_extents(feeds)
         marks: set[SourceDay] = set()
         for one in changed:
             name = one.enterprise.id
@@ -209,15 +210,24 @@ class ChangedRules:
         return days
 
     def _derived_extents(self, registry: Registry, point_ids: Sequence[int]) -> Extents:
-        """Of those points that are derived: the hours that any of their inputs has readings in."""
+        """Of those points that are derived: the hours that any of their inputs has, or had, readings in."""
         plan = self.usage.derived.plan(registry)
         behind = {point_id: plan.inputs([point_id]) for point_id in point_ids if point_id in plan.of_point}
-        known = self._extents(sorted(set[int]().union(*behind.values())))
+        known = self._whole_extents(sorted(set[int]().union(*behind.values())))
         extents: dict[int, tuple[int, int]] = {}
         for point_id, inputs in behind.items():
             own = [known[one] for one in inputs if one in known]
             if own:
                 extents[point_id] = min(start_ms for start_ms, _ in own), max(end_ms for _, end_ms in own)
+        return extents
+
+    def _whole_extents(self, point_ids: Sequence[int]) -> Extents:
+        """The same, and the hours whose raw readings were dropped: their usage is kept, and its meaning may change."""
+        first_days = DropsRepository(self.engine).first_days(point_ids)
+        extents: dict[int, tuple[int, int]] = {}
+        for point_id, (start_ms, end_ms) in self._extents(point_ids).items():
+            first_ms = first_days.get(point_id, start_ms) // HOUR_MS * HOUR_MS
+            extents[point_id] = min(start_ms, first_ms), end_ms
         return extents
 
     def _extents(self, point_ids: Sequence[int]) -> Extents:

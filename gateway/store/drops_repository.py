@@ -74,6 +74,19 @@ class DropsRepository:
                     found.setdefault(point_id, {})[day_ms] = digest
         return found
 
+    def first_days(self, point_ids: Sequence[int]) -> dict[int, int]:
+        """Point -> the start of the first day with readings that were dropped; a point that has all is missing."""
+        found: dict[int, int] = {}
+        with reading(self._bind) as connection:
+            if connection.scalar(select(func.max(raw_drops.c.before_ms))) is None:
+                return found
+            for some in _slices(point_ids):
+                firsts = select(day_proofs.c.point_id, func.min(day_proofs.c.start_ms))
+                query = firsts.where(day_proofs.c.point_id.in_(some), day_proofs.c.readings > 0)
+                rows = connection.execute(query.group_by(day_proofs.c.point_id))
+                found |= {point_id: int(first_ms) for point_id, first_ms in rows}
+        return found
+
 
 def _slices(point_ids: Sequence[int]) -> Iterator[Sequence[int]]:
     for first in range(0, len(point_ids), POINTS_PER_QUERY):

@@ -281,8 +281,8 @@ def test_ping_names_the_engine_and_its_version(stand: Any) -> None:
     assert stand.store.ping().startswith(names[stand.name])
 
 
-# Not those of the simulations, which forget nothing.
-FORGETTING = ["duckdb", "archived", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))]
+# Not the plain store of the simulation of ingest, which forgets nothing.
+FORGETTING = ["duckdb", "archived", "quick", pytest.param("influxdb", marks=pytest.mark.real("influxdb"))]
 
 
 @pytest.mark.parametrize("stand", FORGETTING, indirect=True)

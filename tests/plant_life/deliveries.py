@@ -103,8 +103,10 @@ def _let_lie(rng: random.Random, point: Point, meter: Counter, shown: list[Shown
             shown[own] = Shown(shown[own].at_ms, value, lie=True)
 
 
-def parcels_of(rng: random.Random, plant: str, point: Point, outages: list[Outage], first_due_ms: int) -> list[Parcel]:
-    """Every reading of a point in at least one parcel; what was corrected arrives last."""
+def parcels_of(
+    rng: random.Random, plant: str, point: Point, outages: list[Outage], first_due_ms: int, longest_late_ms: int
+) -> list[Parcel]:
+    """Every reading of a point in at least one parcel; what corrects a reading arrives after it."""
     parcels: list[Parcel] = []
     wrong: dict[int, float] = {}
     if point.kind == "counter" and rng.random() < 0.4:
@@ -126,14 +128,13 @@ def parcels_of(rng: random.Random, plant: str, point: Point, outages: list[Outag
         halves = [rows[::2], rows[1::2]] if rng.random() < 0.1 else [rows]
         for half in halves:
             for _ in range(2 if rng.random() < 0.05 else 1):  # sent once more
-                due_ms = max(sent_ms + _lateness_ms(rng), first_due_ms)
+                due_ms = max(sent_ms + min(_lateness_ms(rng), longest_late_ms), first_due_ms)
                 parcels.append(Parcel(due_ms, plant, point.key, tuple(half)))
     for one in point.readings:
         if one.at_ms in wrong:
-            last_ms = max(parcel.due_ms for parcel in parcels)
-            parcels.append(
-                Parcel(last_ms + rng.randrange(1, DAY_MS), plant, point.key, ((one.at_ms, one.value, GOOD_QUALITY),))
-            )
+            wrong_ms = max(parcel.due_ms for parcel in parcels if any(one.at_ms == row[0] for row in parcel.rows))
+            due_ms = wrong_ms + rng.randrange(1, longest_late_ms)
+            parcels.append(Parcel(due_ms, plant, point.key, ((one.at_ms, one.value, GOOD_QUALITY),)))
     return [parcel for parcel in parcels if parcel.rows]
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from collectors.errors import StoreRefused
 from gateway.store.columns import (
     one_after_another,
     refuse_unstorable,
@@ -87,7 +86,9 @@ class QuickStore:
         return None
 
     def forget(self, before: Mapping[int, int]) -> None:
-        raise StoreRefused("a quick store forgets nothing")
+        for point, until_ms in before.items():
+            own = self._readings.get(point, ReadingColumns.empty())
+            self._readings[point] = take_readings(own, slice(_place(own.at_ms, until_ms), None))
 
     def archived(self) -> tuple[int, int]:
         return 0, 0

@@ -12,14 +12,17 @@ from tests.plant_life.deliveries import Span, outages_of, parcels_of, readings_o
 from tests.plant_life.instruments import DAY_MS, HOUR_MS
 from tests.plant_life.knowledge import LATER
 from tests.plant_life.layouts import METHODS, POLICIES, foundry, mill, workshop
-from tests.plant_life.machine import SCHEDULERS
 from tests.plant_life.papers import Paper
 from tests.plant_life.plants import Plant
+from tests.plant_life.process import SCHEDULERS
 
 if TYPE_CHECKING:
     from tests.plant_life.world import World
 
 JOBS = ("rollup", "close_months", "daily_roots")
+UPKEEP = ("retention", "archive")  # in worlds that give up raw readings or archive them
+LATE_MS = 60 * DAY_MS
+LATE_WHERE_RAW_GOES_MS = 8 * DAY_MS  # ingest takes nothing older than what is kept: outages and absences come on top
 PARKS = ((mill,), (foundry,), (mill, foundry), (mill, workshop), (foundry, workshop))
 CLOCKS_OFF_MS = (-40 * HOUR_MS, -2 * HOUR_MS, 3 * HOUR_MS, 30 * HOUR_MS)
 
@@ -30,6 +33,8 @@ class Script:
     def __init__(self, world: World) -> None:
         self._world = world
         self._rng = world.rng
+        self.raw_goes = world.terms.raw_retention_days > 0
+        self.jobs = (*JOBS, *(UPKEEP if self.raw_goes or world.terms.archive_after_days else ()))
 
     def write(self) -> None:
         world, rng = self._world, self._rng
@@ -50,9 +55,11 @@ class Script:
             if layout is not workshop and rng.random() < 0.25:
                 leaves_ms = self._some_time(0.2, 0.7)
                 world.at(leaves_ms, partial(world.leave, plant))
-                world.at(leaves_ms + rng.randrange(1, 15 * DAY_MS), partial(self._join, plant))
+                away_ms = rng.randrange(1, LATE_WHERE_RAW_GOES_MS if self.raw_goes else 15 * DAY_MS)
+                world.at(leaves_ms + away_ms, partial(self._join, plant))
         if rng.random() < 0.85:
             world.at(self._some_time(0.1, 0.95), world.later_editions)
+        self._rebuilds()
         self._ticks()
 
     def _some_time(self, first: float, end: float) -> int:
@@ -69,13 +76,15 @@ class Script:
 
     def _readings(self, plant: Plant, joins_ms: int) -> None:
         world, rng = self._world, self._rng
+        longest_late_ms = LATE_WHERE_RAW_GOES_MS if self.raw_goes else LATE_MS
+        first_ms = max(world.start_ms, joins_ms - longest_late_ms) if self.raw_goes else world.start_ms
         for point in plant.points.values():
             outages = outages_of(rng, world.start_ms, world.end_ms)
             if turn_of(rng, point, world.start_ms, world.end_ms) == "replacement":
                 declared_ms = point.instrument.turn_ms + rng.randrange(30 * DAY_MS)  # type: ignore[union-attr]
                 world.at(max(declared_ms, joins_ms), partial(self._declare, plant, point.device))
-            point.readings = readings_of(rng, point, outages, world.start_ms, world.end_ms)
-            for parcel in parcels_of(rng, plant.id, point, outages, joins_ms):
+            point.readings = readings_of(rng, point, outages, first_ms, world.end_ms)
+            for parcel in parcels_of(rng, plant.id, point, outages, joins_ms, longest_late_ms):
                 world.at(parcel.due_ms, partial(world.arrive, parcel))
 
     def _declare(self, plant: Plant, device: str) -> None:
@@ -116,7 +125,8 @@ class Script:
                 ("takes half of the last part of", "its sums", plant.halve_sums),
                 ("calls other pauses gaps at", point.device, partial(setattr, point, "gap_max_ms", 5 * HOUR_MS)),
             ))  # fmt: skip
-            world.at(at_ms, partial(world.redraw, plant, *tell))
+            if not (self.raw_goes and tell[0].startswith("calls")):  # hours without raw readings stay as they are
+                world.at(at_ms, partial(world.redraw, plant, *tell))
 
     # --- records ----------------------------------------------------------------------------------------------------
 
@@ -201,6 +211,15 @@ class Script:
         if withdrawn:
             world.at(world.now_ms + sum(later_ms), partial(world.decide, one, "withdraw"))
 
+    def _rebuilds(self) -> None:
+        world, rng = self._world, self._rng
+        for _ in range(rng.choice((0, 1, 2))):
+            at_ms = self._some_time(0.2, 1.0)
+            plant = rng.choice((None, *world.plants))
+            days_ago = sorted((rng.randrange(2, 90) for _ in range(2)), reverse=True)
+            first, last = (local_day(at_ms - days * DAY_MS, "UTC") for days in days_ago)
+            world.at(at_ms, partial(world.rebuild, plant, first, last, rng.choice((-1, 1, 2))))
+
     # --- schedulers -------------------------------------------------------------------------------------------------
 
     def _ticks(self) -> None:
@@ -215,7 +234,9 @@ class Script:
             ahead_ms = next((by for span, by in off[scheduler] if span[0] <= when_ms < span[1]), 0)
             crash_after = rng.randint(1, rng.choice((10, 90))) if rng.random() < crashes else 0
             if not any(first <= when_ms < end for first, end in down):
-                world.at(when_ms, partial(world.tick, scheduler, ahead_ms, JOBS, crash_after))
+                world.at(when_ms, partial(world.tick, scheduler, ahead_ms, self.jobs, crash_after))
+        for _ in range(0 if world.terms.duckdb else rng.choice((0, 1, 3))):  # one process owns a DuckDB file
+            world.at(self._some_time(0.1, 1.0), world.race)
 
     def _instants(self) -> Iterator[int]:
         """When somebody looks whether there is work: now and then, and around the instants at which something turns."""

@@ -20,6 +20,7 @@ from gateway.scheduler.changed_rules import ChangedRules
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
 from tests.plant_life.machine import StoreOf
 from tests.plant_life.oracle import check
+from tests.plant_life.terms import Terms
 from tests.plant_life.world import World
 
 DAYS = 45  # so long lives a world that something is planted in
@@ -67,7 +68,7 @@ def test_lost_readings_are_caught(directory: Path) -> None:
 
 
 def _assert_caught(seed: int, directory: Path, store_of: StoreOf = lambda store: store) -> None:
-    with closing(World(seed, directory, store_of=store_of, with_duckdb=False, days=DAYS)) as world:
+    with closing(World(seed, directory, store_of=store_of, terms=Terms(), days=DAYS)) as world:
         world.run()
         with pytest.raises(AssertionError):
             check(world)
@@ -105,7 +106,7 @@ ALTERED = {
 
 
 def test_altered_books_are_caught(directory: Path) -> None:
-    with closing(World(3, directory, with_duckdb=False, days=DAYS)) as world:
+    with closing(World(3, directory, terms=Terms(), days=DAYS)) as world:
         world.run()
         assert check(world).colours > 0
         for words in ALTERED.values():

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,13 +26,16 @@ from tests.plant_life.calendar import local_day, next_month, told
 from tests.plant_life.deliveries import Parcel
 from tests.plant_life.instruments import DAY_MS, HOUR_MS
 from tests.plant_life.knowledge import LATER, SHIPPED, GridFactor, later_config_dir
-from tests.plant_life.machine import SCHEDULERS, Machine, StoreOf
+from tests.plant_life.machine import Machine, StoreOf
 from tests.plant_life.papers import Paper
 from tests.plant_life.plants import Plant, registry_text
+from tests.plant_life.process import SCHEDULERS
 from tests.plant_life.script import Script
+from tests.plant_life.terms import Terms
 
 EARLIEST_MS = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000)
-DUCKDB_EVERY = 10  # one world in so many has the real store
+LIES_AT_MOST_MS = DAY_MS  # so long readings wait for a tick; then they are stored without one
+REST_DAYS = 4  # at the end, until the last entry is under a root
 HELD_BACK_MS = 4 * DAY_MS  # how long after its last parcel a world goes on
 
 
@@ -59,7 +62,8 @@ class World:
         *,
         loud: bool = False,
         store_of: StoreOf = lambda store: store,
-        with_duckdb: bool | None = None,  # None: as the seed has it
+        terms: Terms | None = None,  # None: as the seed has it
+        postgresql: str = "",  # address of an empty database, for a world that has it
         days: int | None = None,  # how long the plants live; None: as the seed has it
     ) -> None:
         self.seed = seed
@@ -78,12 +82,11 @@ class World:
         self.factors: list[GridFactor] = list(SHIPPED)
         self.adjusted: list[Adjusted] = []
         self.reopened: set[Month] = set()  # months that an operator opened and nobody closed again
-        self.jobs_done = 0
-        self.machine = Machine(
-            directory, rng, self.tell, store_of,
-            with_duckdb=seed % DUCKDB_EVERY == 0 if with_duckdb is None else with_duckdb,
-        )  # fmt: skip
-        self.books = Books(lambda: f"sqlite:///{self.machine.database}")
+        self.switches = 0  # between gateways that worked side by side
+        self.terms = terms or Terms.of(seed)
+        assert bool(postgresql) == self.terms.postgresql, "a world has PostgreSQL if its terms say so"
+        self.machine = Machine(directory, rng, self.tell, self.terms, store_of, postgresql)
+        self.books = Books(lambda: self.machine.database_url)
         self.script = Script(self)
 
     def run(self) -> None:
@@ -134,6 +137,9 @@ class World:
             self.at(self.now_ms + DAY_MS, partial(self.import_paper, plant, paper))
             return
         if paper.kind == "source" and all(source.id != paper.subject for source in plant.sources):
+            return
+        if paper.supersedes and all(other.id != paper.supersedes for other in self.papers[plant.id]):
+            self.at(self.now_ms + DAY_MS, partial(self.import_paper, plant, paper))  # what it corrects waits itself
             return
         self.machine.ask("records_import", self.now_ms, enterprise=plant.id, records=[paper.text()])
         for other in self.papers[plant.id]:
@@ -194,8 +200,10 @@ class World:
     # --- what happens -----------------------------------------------------------------------------------------------
 
     def arrive(self, parcel: Parcel) -> None:
-        """It lies with the gateway until it is stored at the next tick, together with others."""
+        """It lies with the gateway until it is stored at the next tick, together with others, or after a day."""
         self._waiting.append(parcel)
+        if self._waiting[0].due_ms < self.now_ms - LIES_AT_MOST_MS:
+            self._store()
 
     def tick(self, scheduler: str, ahead_ms: int, jobs: tuple[str, ...], crash_after: int) -> None:
         """Store what arrived, then run jobs as one scheduler, whose clock may be off; 0 = no crash."""
@@ -205,9 +213,32 @@ class World:
         for job in jobs:
             done = self.machine.job(job, scheduler, self.now_ms + ahead_ms)
             if done is not None:
-                self.jobs_done += 1
                 self.tell(f"{job} by {scheduler}{f', clock {ahead_ms / HOUR_MS:+.1f} h' if ahead_ms else ''}: {done}")
         self.machine.fuse.put_out()
+        self.books.watch()
+
+    def race(self) -> None:
+        """Two gateways on one database do all jobs at once, and the lease changes hands in the middle."""
+        self._store()
+        done, switches = self.machine.race(self.script.jobs, self.now_ms)
+        self.switches += switches
+        for one in done:
+            self.tell(f"side by side: {one}")
+        self.books.watch()
+
+    def rebuild(self, plant: Plant | None, first: date, last: date, pieces: int) -> None:
+        """Compute days again from raw readings, of one plant or of all; stopped after some pieces it goes on later."""
+        living = [own for own in self.plants if own.registered] if plant is None else [plant]
+        if not living or not living[0].registered:
+            return
+        named = {"from": str(first), "to": str(last), **({"enterprise": plant.id} if plant else {})}
+        answer = self.machine.ask("rebuild", self.now_ms, **named, begin=True)
+        while not answer["finished"] and pieces:
+            answer = self.machine.ask("rebuild", self.now_ms, **named)
+            pieces -= 1
+        self.tell(f"{plant.name if plant else 'everybody'} is rebuilt from {first} to {last}: {answer}")
+        if not answer["finished"]:
+            self.at(self.now_ms + 2 * DAY_MS, partial(self.rebuild, plant, first, last, -1))
         self.books.watch()
 
     def _store(self) -> None:
@@ -226,13 +257,26 @@ class World:
     def _come_to_rest(self) -> None:
         """The clocks are right, and one scheduler does what is left to do."""
         self.now_ms = max(self.now_ms, self.end_ms) + HELD_BACK_MS
+        while any(0 <= (one.published_on - local_day(self.now_ms, "UTC")).days <= REST_DAYS for one in LATER):
+            self.now_ms += DAY_MS  # nothing new is published while they rest
         self.tell("peace")
         self._store()
-        for job, after_ms in (("rollup", 0), ("close_months", HOUR_MS), ("rollup", DAY_MS), ("daily_roots", 0)):
+        steps = (
+            ("rollup", 0), ("close_months", HOUR_MS), ("rollup", DAY_MS), ("daily_roots", DAY_MS), ("rollup", 0),
+            ("retention", 0), ("archive", 0),
+        )  # fmt: skip
+        for job, after_ms in steps:
             self.now_ms += after_ms
-            while not any(self.machine.job(job, name, self.now_ms) is not None for name in SCHEDULERS):
-                self.now_ms += HOUR_MS
+            self.tell(f"{job}: {self.led(job)}")
         self.books.watch()
+
+    def led(self, job: str) -> dict[str, Any]:
+        """What a job did, by whoever leads now."""
+        while True:
+            for name in SCHEDULERS:
+                if (done := self.machine.job(job, name, self.now_ms)) is not None:
+                    return done
+            self.now_ms += HOUR_MS
 
 
 def _first_day(period: str) -> date:

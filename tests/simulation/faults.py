@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from collectors.errors import StoreUnavailable
 
@@ -127,6 +128,13 @@ def fair(rng: random.Random, start_ms: int, end_ms: int, devices: list[str]) -> 
     )
 
 
+class Burns(Protocol):
+    """A fuse, or who has one."""
+
+    def burn(self, place: str) -> None:
+        """A dangerous place is passed."""
+
+
 class Weathered:
     """A store behind its protocol: away at times, flaky at others, and the plug can be pulled around each call.
 
@@ -134,7 +142,7 @@ class Weathered:
     """
 
     def __init__(
-        self, store: object, fuse: Fuse, rng: random.Random, away: Callable[[str], bool], flaky: Callable[[], float]
+        self, store: object, fuse: Burns, rng: random.Random, away: Callable[[str], bool], flaky: Callable[[], float]
     ) -> None:
         self._store = store
         self._fuse = fuse

@@ -25,7 +25,7 @@ from gateway.store.drops_repository import DropsRepository
 from gateway.store.duckdb_store import DuckDBStore
 from gateway.store.rebuilds_repository import Asked
 from gateway.store.schema import ledger_entries, statements
-from tests.gateway.scheduler.plant import PLANT, SECOND, Plant, at, steady
+from tests.gateway.scheduler.plant import PLANT, REGISTRY, SECOND, Plant, at, steady
 
 NOW = "2026-10-20 12:00"
 KEPT_DAYS = 40
@@ -127,6 +127,29 @@ def test_a_day_booked_again_for_another_reason_takes_the_digest_that_was_kept(pl
     plant.roll_up(NOW)
     assert books(plant)[0] > before[0]  # days before the horizon too
     assert {day for _, day in plant.standing()} >= {"2026-08-20", "2026-09-10"}
+    assert verified(plant)["checked"]["entries_on_kept_digests"] > 0
+
+
+def test_derived_points_and_sources_told_otherwise_count_for_given_up_days_too(plant: Plant) -> None:
+    def apply(text: str) -> None:
+        plant.house.operations.call("registry_apply", text=text, file="registry.yaml")
+
+    grid = "- {id: grid, activity: electricity.purchased, scope: 2, stage: production, from: [derived.own]}"
+    hall = grid.replace("grid", "hall").replace("derived.own", "incomer.energy_import")
+    text = REGISTRY.replace("from: [incomer.energy_import]}", "from: [derived.own]}", 1)
+    text = text.replace("  products:", "  derived: [{id: own, sum: [incomer.energy_import]}]\n  products:", 1)
+    apply(text)
+    fill(plant)
+    give_up(plant)
+    before = plant.standing()
+    half = "sum: [{point: incomer.energy_import, share: 0.5}]"
+    apply(text.replace("sum: [incomer.energy_import]", half).replace(grid, f"{grid}\n  {hall}", 1))
+    plant.roll_up(NOW)
+    days = [day for source, day in before if source == "grid"]
+    assert min(days) == "2026-08-20"
+    for day in days:
+        assert plant.standing()["hall", day] == before["grid", day]
+        assert plant.standing()["grid", day] == pytest.approx(before["grid", day] / 2, abs=1)
     assert verified(plant)["checked"]["entries_on_kept_digests"] > 0
 
 
