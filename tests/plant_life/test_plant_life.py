@@ -33,7 +33,7 @@ def _seeds() -> Iterator[object]:
         yield pytest.param(seed, marks=[pytest.mark.real("postgresql")] if Terms.of(seed).postgresql else [])
 
 
-@pytest.mark.parametrize("seed", _seeds())
+@pytest.mark.parametrize("seed", list(_seeds()))
 def test_in_the_end_every_account_is_what_an_omniscient_observer_computes(
     seed: int, directory: Path, request: pytest.FixtureRequest
 ) -> None:
