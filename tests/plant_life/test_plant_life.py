@@ -1,6 +1,6 @@
 """Whatever happens between stored readings and closed months: at the end the account is the truth, to the gram.
 
-`make life SEED=…` tells the story of one seed. CI lives through 8 worlds, others through 2; LIFE_SEEDS=… says
+`make life SEED=…` tells the story of one seed. CI lives through 6 worlds, others through 2; LIFE_SEEDS=… says
 otherwise.
 """
 
@@ -17,7 +17,7 @@ from tests.plant_life.oracle import check
 from tests.plant_life.terms import Terms
 from tests.plant_life.world import World
 
-FRESH_SEEDS = int(os.environ.get("LIFE_SEEDS") or (8 if os.environ.get("CI") == "true" else 2))
+FRESH_SEEDS = int(os.environ.get("LIFE_SEEDS") or (6 if os.environ.get("CI") == "true" else 2))
 
 
 def failed_once() -> list[int]:
