@@ -276,7 +276,7 @@ def build(settings: Settings) -> House:
         timeseries = open_timeseries(
             settings.timeseries,
             path=settings.data_path / "timeseries.duckdb",
-            directory=lambda point_id: repository.snapshot().refs_by_id[point_id],
+            directory=repository.ref,
             engine=engine,
         )
         opened.callback(timeseries.close)

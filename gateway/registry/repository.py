@@ -21,11 +21,12 @@ from collectors.errors import ConfigurationError, Problem
 from collectors.message_types import worked_out
 from gateway.registry.diff import RegistryDiff, lines_between
 from gateway.registry.loading import RegistryFile
-from gateway.registry.model import Derived, Device, Enterprise, Park, Point, Registry
+from gateway.registry.model import DERIVED, Derived, Device, Enterprise, Park, Point, Registry
 from gateway.store.canonical_json import canonical
 from gateway.store.database import Bind, reading, take_turns, upsert, writing
 from gateway.store.schema import points as points_table
 from gateway.store.schema import registry_documents, registry_versions
+from gateway.store.timeseries import PointRef
 
 Document = dict[str, Any]
 Documents = dict[str, dict[str, Document]]  # "parks" | "enterprises" -> id -> document
@@ -54,6 +55,21 @@ class RegistryRepository:
             numbers = _numbers(connection)
         self._newest = _registry(version, documents, {name: number for name, (number, _) in numbers.items()})
         return self._newest
+
+    def ref(self, point_id: int) -> PointRef:
+        """Who a number is, of points that left the registry too; KeyError if it was never given."""
+        found = self.snapshot().refs_by_id.get(point_id)
+        return self.former()[point_id] if found is None else found
+
+    def former(self) -> dict[int, PointRef]:
+        """Number -> point, of instruments' points that are no longer in the registry: their readings may be there."""
+        registered = self.snapshot().refs_by_id
+        query = select(points_table).where(points_table.c.device != DERIVED).order_by(points_table.c.point_id)
+        with reading(self._bind) as connection:
+            rows = [row for row in connection.execute(query) if row.point_id not in registered]
+        return {
+            row.point_id: PointRef(row.point_id, row.enterprise, row.device, row.point, row.quantity) for row in rows
+        }
 
     def apply(self, file: RegistryFile, now_ms: int, *, dry_run: bool = False) -> RegistryDiff:
         """Make the stored registry say what the file says; a dry run only tells what that would change.

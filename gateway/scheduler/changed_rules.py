@@ -223,11 +223,10 @@ class ChangedRules:
 
     def _whole_extents(self, point_ids: Sequence[int]) -> Extents:
         """The same, and the hours whose raw readings were dropped: their usage is kept, and its meaning may change."""
-        first_days = DropsRepository(self.engine).first_days(point_ids)
-        extents: dict[int, tuple[int, int]] = {}
-        for point_id, (start_ms, end_ms) in self._extents(point_ids).items():
-            first_ms = first_days.get(point_id, start_ms) // HOUR_MS * HOUR_MS
-            extents[point_id] = min(start_ms, first_ms), end_ms
+        extents = dict(self._extents(point_ids))
+        for point_id, (start_ms, end_ms) in DropsRepository(self.engine).extents(sorted(set(point_ids))).items():
+            own = extents.get(point_id, (start_ms, end_ms // HOUR_MS * HOUR_MS))
+            extents[point_id] = min(own[0], start_ms) // HOUR_MS * HOUR_MS, own[1]
         return extents
 
     def _extents(self, point_ids: Sequence[int]) -> Extents:

@@ -9,9 +9,11 @@ What stays true:
 - Of each point the readings that judging what follows the horizon needs stay: CONTEXT usable ones and all after them.
 - Nothing that was booked changes by it: usage before the horizon is never computed anew, and a day booked again for
   another reason (a factor, an operator) takes the digest that was kept.
+- Points that left the registry go with their enterprise's horizon, to the last reading, and have proofs as all others.
 - What an engine cannot forget it keeps, which is told; its own retention may then drop it, since the proofs are there.
 
-Limits: PIECE_POINT_DAYS at once; a late reading that comes after a gap over the horizon moves usage behind it only.
+Limits: PIECE_POINT_DAYS at once; an enterprise that left the registry keeps its raw readings, since it may come back; a
+late reading that comes after a gap over the horizon moves usage behind it only.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from gateway.carbon.calendar import ONE_DAY, day_start_ms, day_window_ms, days_b
 from gateway.carbon.day_proof import DayProof, drop_after, proof_of
 from gateway.carbon.usage import CONTEXT
 from gateway.registry.model import Enterprise, Registry
+from gateway.registry.repository import RegistryRepository
 from gateway.scheduler.changed_rules import LONG_AGO_MS
 from gateway.scheduler.days import month_days, month_of
 from gateway.scheduler.pipeline import Pipeline
@@ -54,6 +57,7 @@ class RetentionDone:
 
     point_days: int = 0  # given up, with a proof each
     enterprises: int = 0  # whose horizon moved
+    former_points: int = 0  # that left the registry, and whose readings were forgotten in this run
     waiting: dict[str, str] = field(default_factory=dict)  # enterprise -> why a day that is old enough stays
     kept_by_engine: str = ""  # why the engine did not forget
 
@@ -93,20 +97,26 @@ class Retention:
         """Move the horizon over one piece; gives the point-days given up, and why days that are old enough stay."""
         zone = registry.park_of(enterprise.id).timezone
         points = sorted(point.point_id for point in enterprise.points())
+        every = sorted([*points, *self._former(enterprise.id)])
         drops = DropsRepository(self.engine)
-        first = self._first_day(drops, enterprise, points, zone)
+        first = self._first_day(drops, enterprise, every, zone)
         target = local_day(now_ms, zone) - (kept_days + MARGIN_DAYS) * ONE_DAY
         if first is None or first >= target:
             return 0, ""
-        most = max(min(PIECE_DAYS, PIECE_POINT_DAYS // len(points)), 1)
+        most = max(min(PIECE_DAYS, PIECE_POINT_DAYS // len(every)), 1)
         end, why = self._settled_until(registry, enterprise, points, first, min(target, first + timedelta(days=most)))
         if end <= first:
             return 0, why
-        proofs = self._proofs(points, days_between(first, end), zone)
+        proofs = self._proofs(every, days_between(first, end), zone)
         newest = next(reversed(drops.drops(enterprise.id)), None)
         drops.add(drop_after(newest, enterprise.id, day_start_ms(end, zone), now_ms, proofs), proofs)
         log.info("raw_given_up", enterprise=enterprise.id, before=end.isoformat(), point_days=len(proofs))
         return len(proofs), why
+
+    def _former(self, enterprise: str) -> list[int]:
+        """Points of an enterprise that left the registry."""
+        former = RegistryRepository(self.engine).former()
+        return [point_id for point_id, ref in former.items() if ref.enterprise == enterprise]
 
     def _first_day(
         self, drops: DropsRepository, enterprise: Enterprise, points: Sequence[int], zone: str
@@ -174,15 +184,16 @@ class Retention:
         enterprise = registry.enterprises.get(name)
         if horizon_ms is None or enterprise is None:
             return
-        points = sorted(point.point_id for point in enterprise.points())
-        kept_from = self.kept_from(registry, points, horizon_ms)
-        found = self.timeseries.after(points, LONG_AGO_MS, 1)
+        points, former = sorted(point.point_id for point in enterprise.points()), self._former(name)
+        kept_from = {**self.kept_from(registry, points, horizon_ms), **dict.fromkeys(former, horizon_ms)}
+        found = self.timeseries.after(sorted(kept_from), LONG_AGO_MS, 1)
         first = dict(zip(found.point_id.tolist(), found.at_ms.tolist(), strict=True))
         left = {point_id: kept_from[point_id] for point_id, at_ms in first.items() if at_ms < kept_from[point_id]}
         if not left:
             return
         try:
             self.timeseries.forget(left)
+            done.former_points += len(left.keys() & set(former))
         except StoreRefused as refused:
             log.warning("raw_kept_by_engine", enterprise=name, why=str(refused))
             done.kept_by_engine = str(refused)

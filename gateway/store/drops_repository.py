@@ -60,6 +60,19 @@ class DropsRepository:
             row = connection.execute(query).one_or_none()
         return None if row is None else (DayProof(*row[:-1]), row[-1])
 
+    def extents(self, point_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Point -> start of the first and end of the last day with readings that were dropped; none = it is missing."""
+        found: dict[int, tuple[int, int]] = {}
+        with reading(self._bind) as connection:
+            if connection.scalar(select(func.max(raw_drops.c.before_ms))) is None:
+                return found
+            span = select(day_proofs.c.point_id, func.min(day_proofs.c.start_ms), func.max(day_proofs.c.end_ms))
+            for some in _slices(point_ids):
+                query = span.where(day_proofs.c.point_id.in_(some), day_proofs.c.readings > 0)
+                rows = connection.execute(query.group_by(day_proofs.c.point_id))
+                found |= {point_id: (int(start_ms), int(end_ms)) for point_id, start_ms, end_ms in rows}
+        return found
+
     def digests(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> Mapping[int, Mapping[int, str]]:
         """Point -> start of a day between these instants -> the digest that was kept of it."""
         found: dict[int, dict[int, str]] = {}
@@ -72,19 +85,6 @@ class DropsRepository:
                 )
                 for point_id, day_ms, digest in connection.execute(query):
                     found.setdefault(point_id, {})[day_ms] = digest
-        return found
-
-    def first_days(self, point_ids: Sequence[int]) -> dict[int, int]:
-        """Point -> the start of the first day with readings that were dropped; a point that has all is missing."""
-        found: dict[int, int] = {}
-        with reading(self._bind) as connection:
-            if connection.scalar(select(func.max(raw_drops.c.before_ms))) is None:
-                return found
-            for some in _slices(point_ids):
-                firsts = select(day_proofs.c.point_id, func.min(day_proofs.c.start_ms))
-                query = firsts.where(day_proofs.c.point_id.in_(some), day_proofs.c.readings > 0)
-                rows = connection.execute(query.group_by(day_proofs.c.point_id))
-                found |= {point_id: int(first_ms) for point_id, first_ms in rows}
         return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
@@ -84,6 +85,37 @@ def test_old_readings_go_and_books_usage_and_checks_stay(plant: Plant) -> None:
     assert any("dropped under retention" in note and "cannot be recomputed" in note for note in found["notes"])
     assert give_up(plant).point_days == 0  # again: nothing more
     assert give_up(plant, "2026-10-21 12:00").point_days == 3
+
+
+def test_points_that_left_the_registry_go_with_their_enterprise_and_have_proofs(plant: Plant) -> None:
+    fill(plant)
+    standing = plant.standing()
+    gas = plant.house.registry().points_by_name[PLANT, "gas", "volume"].point_id
+    text = plant.house.operations.call("registry_show")["text"]
+    document = yaml.safe_load(text)
+    (own,) = (one for one in document["enterprises"] if one["id"] == PLANT)
+    own["devices"] = [one for one in own["devices"] if one["id"] != "gas"]
+    own["sources"] = [one for one in own["sources"] if one["id"] != "burner"]
+    left = yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
+    plant.house.operations.call("registry_apply", text=left, file="registry.yaml")
+    plant.roll_up(NOW)
+    before = books(plant)
+    done = give_up(plant)
+    assert (done.former_points, done.waiting) == (1, {})
+    store = plant.house.timeseries
+    assert len(store.read([gas], 0, at(f"{HORIZON} 00:00"))) == 0
+    assert len(store.read([gas], at(f"{HORIZON} 00:00"), at("2026-10-01 00:00"))) > 0  # younger ones stay
+    proof, _ = DropsRepository(plant.house.engine).proof_of_day(gas, at("2026-08-27 00:00")) or (None, 0)
+    assert proof is not None and proof.readings == 6
+    assert plant.house.registry_repository.ref(gas).device == "gas"
+    assert books(plant) == before
+    verified(plant)
+    assert give_up(plant).former_points == 0
+    plant.house.operations.call("registry_apply", text=text, file="registry.yaml")  # it comes back under its number
+    plant.roll_up(NOW)
+    assert plant.house.registry().points_by_name[PLANT, "gas", "volume"].point_id == gas
+    assert plant.standing() == standing  # days whose raw readings are gone too: usage and digests are kept
+    verified(plant)
 
 
 def test_for_ever_is_the_default_and_months_that_are_open_stay(plant: Plant) -> None:
