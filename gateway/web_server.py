@@ -5,6 +5,7 @@ their answers out, each within STOP_S, and returns when the port is free. Everyt
 by the loop itself: closed from outside, the loop would wait on a number that is no longer a socket, or on somebody
 else's.
 Limits: WEB_THREADS requests at once, CONNECTION_LIMIT connections, bodies of MAX_BODY_BYTES (calls check their own).
+What of an answer a slow caller has not taken yet waits in memory up to ANSWER_BYTES a connection, beyond in a file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collectors.clock import monotonic_s
 WEB_THREADS = 8
 CONNECTION_LIMIT = 256
 MAX_BODY_BYTES = 64 * 1024 * 1024
+ANSWER_BYTES = 2 * 1024 * 1024  # a page of 500 accounts is 1.2 MB
 STOP_S = 5.0
 
 
@@ -42,6 +44,7 @@ class WebServer:
             threads=WEB_THREADS,
             connection_limit=CONNECTION_LIMIT,
             max_request_body_size=MAX_BODY_BYTES,
+            outbuf_overflow=ANSWER_BYTES,
             asyncore_use_poll=True,  # `select` knows no file number beyond 1023, and the stores hold many
             ident=None,
         )
