@@ -21,17 +21,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import structlog
 from sqlalchemy import Engine
 
 from collectors.errors import StoreRefused
-from gateway.carbon.calendar import ONE_DAY, day_start_ms, day_window_ms, days_between, local_day
+from gateway.carbon.calendar import ONE_DAY, day_start_ms, days_between, local_day
 from gateway.carbon.day_proof import DayProof, drop_after, proof_of
 from gateway.carbon.usage import CONTEXT
 from gateway.registry.model import Enterprise, Registry
 from gateway.registry.repository import RegistryRepository
+from gateway.scheduler.bounded_reads import bounded
 from gateway.scheduler.changed_rules import LONG_AGO_MS
 from gateway.scheduler.days import month_days, month_of
 from gateway.scheduler.pipeline import Pipeline
@@ -170,12 +172,12 @@ class Retention:
 
     def _proofs(self, points: Sequence[int], days: Sequence[date], zone: str) -> list[DayProof]:
         """A proof of every day of every point, of those without readings too."""
-        stretch = day_start_ms(days[0], zone), day_start_ms(days[-1] + ONE_DAY, zone)
-        windows = [day_window_ms(day, zone) for day in days]
+        edges = [day_start_ms(day, zone) for day in [*days, days[-1] + ONE_DAY]]
         return [
             proof_of(point_id, start_ms, end_ms, around(own, start_ms, end_ms))
-            for point_id, own in each_point(self.timeseries, points, stretch)
-            for start_ms, end_ms in windows
+            for some, part in bounded(self.timeseries, points, edges)
+            for point_id, own in each_point(self.timeseries, some, (part[0], part[-1]))
+            for start_ms, end_ms in pairwise(part)
         ]
 
     def _forget(self, registry: Registry, name: str, done: RetentionDone) -> None:

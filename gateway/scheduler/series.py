@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from gateway.carbon.evidence import digest_of_readings
+from gateway.scheduler.bounded_reads import bounded
 from gateway.scheduler.near import near
 from gateway.scheduler.reached_days import Follower, follower
 from gateway.store.columns import one_after_another, take_readings, take_usage
@@ -83,10 +84,11 @@ class SeriesSource:
         known = {point_id: {**at_hand.get(point_id, {}), **kept.get(point_id, {})} for point_id in points}
         lacking = [point_id for point_id in points if not known[point_id].keys() >= set(edges[:-1])]
         followers: dict[int, Follower | None] = {}
-        for point_id, own in each_point(self.timeseries, lacking, stretch):
-            read = {start_ms: digest_of_readings(around(own, start_ms, end_ms)) for start_ms, end_ms in pairwise(edges)}
-            known[point_id] = read | known[point_id]
-            followers[point_id] = follower(own, edges[-1])
+        for some, days in bounded(self.timeseries, lacking, edges) if lacking else ():
+            for point_id, own in each_point(self.timeseries, some, (days[0], days[-1])):
+                read = {from_ms: digest_of_readings(around(own, from_ms, to_ms)) for from_ms, to_ms in pairwise(days)}
+                known[point_id] = read | known[point_id]
+                followers[point_id] = follower(own, days[-1])  # of the last part at last: the days come in their order
         return Series(self.usage_of(sorted(wanted.fed), *stretch), known, followers)
 
 

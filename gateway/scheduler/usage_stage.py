@@ -30,6 +30,7 @@ from gateway.carbon.oddities import PointFinding
 from gateway.carbon.point_rule import PointRule
 from gateway.carbon.usage import CONTEXT, REACH, rule_of, usable, usage_from
 from gateway.registry.model import Enterprise, Registry
+from gateway.scheduler.bounded_reads import bounded_windows
 from gateway.scheduler.day_digests import DayDigests
 from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.derived_stage import DerivedStage
@@ -90,7 +91,7 @@ class UsageStage:
                 break
             bad: set[int] = set()
             self.digests.forget(claimed.point_id)
-            for window in _windows(registry, claimed, now_ms):
+            for window in _windows(self.timeseries, registry, claimed, now_ms):
                 done += self._isolated(registry, window, now_ms, failed, bad)
             fine = ~np.isin(claimed.point_id, np.array(sorted(bad), np.int32))
             self.timeseries.clear_dirty(DirtyHours(claimed.point_id[fine], claimed.hour_ms[fine], claimed.token))
@@ -144,7 +145,7 @@ class UsageStage:
         if not rules:
             return UsageDone()
         known = Window(tuple(sorted(rules)), window.start_ms, window.end_ms)
-        windows = kept_parts(registry, [known], self.horizons())
+        windows = kept_parts(registry, list(bounded_windows(self.timeseries, known)), self.horizons())
         made = (self._replace(registry, rules, one, now_ms, self.timeseries, came=one) for one in windows)
         return sum(made, UsageDone())
 
@@ -213,7 +214,7 @@ class UsageStage:
             DirtyDaysRepository(connection).mark(due, "late-data")
 
 
-def _windows(registry: Registry, claimed: DirtyHours, now_ms: int) -> Iterator[Window]:
+def _windows(timeseries: TimeSeriesStore, registry: Registry, claimed: DirtyHours, now_ms: int) -> Iterator[Window]:
     """Windows of claimed hours, long ones by the days of the zone that their points are in."""
     points, place = np.unique(claimed.point_id, return_inverse=True)
     begin_ms = np.zeros(points.size, np.int64)
@@ -224,7 +225,8 @@ def _windows(registry: Registry, claimed: DirtyHours, now_ms: int) -> Iterator[W
             begin_ms[own] = day_start_ms(local_day(now_ms, zone), zone) % DAY_MS
     for begins_ms in np.unique(begin_ms).tolist():
         mine = (begin_ms == begins_ms)[place]
-        yield from windows_of(DirtyHours(claimed.point_id[mine], claimed.hour_ms[mine], claimed.token), begins_ms)
+        for window in windows_of(DirtyHours(claimed.point_id[mine], claimed.hour_ms[mine], claimed.token), begins_ms):
+            yield from bounded_windows(timeseries, window)
 
 
 def rules_of(registry: Registry, point_ids: Sequence[int]) -> dict[int, PointRule]:
@@ -273,8 +275,17 @@ def recomputed_usage(
 ) -> UsageColumns:
     """Usage of whole hours as the readings give it now, whatever is stored: for verification."""
     rules = rules_of(registry, point_ids)
-    end_ms = -(-end_ms // HOUR_MS) * HOUR_MS
-    return usage_from(_readings_around(timeseries, point_ids, start_ms, end_ms, rules), rules, start_ms, end_ms).usage
+    whole = Window(tuple(point_ids), start_ms, -(-end_ms // HOUR_MS) * HOUR_MS)
+    parts = [
+        usage_from(
+            _readings_around(timeseries, one.point_ids, one.start_ms, one.end_ms, rules),
+            rules,
+            one.start_ms,
+            one.end_ms,
+        )
+        for one in (bounded_windows(timeseries, whole) if start_ms < end_ms else ())
+    ]
+    return in_order([part.usage for part in parts])
 
 
 def usage_over_horizon(

@@ -67,6 +67,10 @@ _READ_RANGE = """
 select point_id, at_ms, value, quality from {source}
 where at_ms >= $start and at_ms < $end and point_id between $lowest and $highest
 """
+_COUNT = """
+select count(*) as rows from {source}
+where at_ms >= $start and at_ms < $end and point_id in (select id from wanted)
+"""
 DENSE = 0.5  # of the points in a range at least this share is asked for: the others' rows are dropped here
 _READ_NEAREST = _READ + "qualify dense_rank() over (partition by point_id order by at_ms {order}) <= $count"
 _READ_USAGE = """
@@ -163,6 +167,10 @@ class DuckDBStore:
         if wanted.size <= highest - lowest:
             rows = take_readings(rows, np.isin(rows.point_id, wanted))
         return sorted_readings(rows)
+
+    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
+        """Rows with start_ms <= at_ms < end_ms."""
+        return int(self._select(_COUNT, point_ids, start=start_ms, end=end_ms)["rows"][0])
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""

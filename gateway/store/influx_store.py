@@ -55,6 +55,7 @@ _NS_PER_MS = 1_000_000
 # Rows of an answer: time, then the fields in the order asked. A field is null where another program wrote only some.
 _ReadingRow = tuple[int, float | None, int | None]
 _UsageRow = tuple[int, int | None, int | None, int | None]
+_CountRow = tuple[int, int]
 
 _READING_FIELDS = '"value", "quality"'
 _READING_TYPES = (np.int64, np.float64, np.uint8)
@@ -110,6 +111,12 @@ class InfluxStore:
     def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
         """Readings with start_ms <= at_ms < end_ms."""
         return self._readings(point_ids, start_ms, end_ms)
+
+    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
+        """Readings with start_ms <= at_ms < end_ms."""
+        query = f'SELECT COUNT("value") FROM "{READING}"'
+        found = self._select(query, _CountRow, point_ids, start_ms, end_ms)
+        return sum(count for _, rows in found for _, count in rows)
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""

@@ -46,6 +46,9 @@ class QuickStore:
     def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
         return self._found(point_ids, lambda at: slice(_place(at, start_ms), _place(at, end_ms)))
 
+    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
+        return len(self.read(point_ids, start_ms, end_ms))
+
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         return self._found(point_ids, lambda at: slice(max(0, _place(at, at_ms) - count), _place(at, at_ms)))
 

@@ -54,6 +54,9 @@ class PlainStore:
 
         return _readings(chain.from_iterable(self._rows(point, within) for point in _sorted(point_ids)))
 
+    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
+        return len(self.read(point_ids, start_ms, end_ms))
+
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         def newest(times: list[int]) -> list[int]:
             end = bisect_left(times, at_ms)
