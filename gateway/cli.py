@@ -19,7 +19,7 @@ from gateway.asking import ask, ask_watched, out
 from gateway.set_aside_cli import replay, set_aside
 from gateway.settings import load_settings
 
-ROLES = ("all", "ingest", "web", "scheduler")
+ROLES = ("all", "ingest", "web", "scheduler", "rollup")
 TOKEN_ROLES = ("device", "enterprise", "park", "platform", "admin")
 
 

@@ -43,6 +43,7 @@ PARTS: dict[str, frozenset[str]] = {
     "ingest": frozenset({"intake"}),
     "web": frozenset(),
     "scheduler": frozenset({"scheduler"}),
+    "rollup": frozenset({"rollup"}),
 }
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,10 @@ def run(settings: Settings, role: str) -> None:
             runner = house.runner()
             runner.start()
             started.callback(runner.stop)
+        if "rollup" in PARTS[role]:
+            sharer = house.sharer()
+            sharer.start()
+            started.callback(sharer.stop)
         _say_ready(house, url, address, started)
         while not stop.wait(BROKER_LOOK_S):
             _look_after_broker(house)

@@ -65,8 +65,11 @@ from gateway.scheduler.jobs import JobContext
 from gateway.scheduler.pipeline import Pipeline
 from gateway.scheduler.runner import JobStats, Runner
 from gateway.scheduler.series import SeriesSource
+from gateway.scheduler.sharer import Sharer
+from gateway.scheduler.sharing import ClaimStats, Sharing
 from gateway.scheduler.statements_stage import StatementsStage
 from gateway.scheduler.sums_stage import SumsStage
+from gateway.scheduler.turns import Alone, Turns
 from gateway.scheduler.usage_stage import UsageStage
 from gateway.scheduler.verification import Verifier
 from gateway.settings import Settings, split_address
@@ -203,7 +206,6 @@ class House:
     # --- scheduler and web ------------------------------------------------------------------------------------------
 
     def runner(self) -> Runner:
-        holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         context = JobContext(
             self.settings,
             self.pipeline,
@@ -214,8 +216,21 @@ class House:
             self.agent_configs,
         )
         return Runner.create(
-            context, LeaseRepository(self.engine), JobRunsRepository(self.engine), JobStats(self.metrics), holder
+            context,
+            LeaseRepository(self.engine),
+            JobRunsRepository(self.engine),
+            JobStats(self.metrics),
+            _process_name(),
         )
+
+    def sharer(self) -> Sharer:
+        """Raises ConfigurationError where there is nothing to share."""
+        if not self.pipeline.turns.is_shared:
+            raise ConfigurationError(
+                "--role rollup shares the work of a scheduler on PostgreSQL and InfluxDB: set TANMAI_DATABASE_URL and "
+                "TANMAI_TIMESERIES to theirs; a DuckDB or SQLite file has one process, which does everything"
+            )
+        return Sharer(self.pipeline, self.settings.rollup_every_s, JobStats(self.metrics))
 
     def parts(self, *, takes_readings: bool) -> Parts:
         """What the web side is made of."""
@@ -323,7 +338,17 @@ def _house(
         factors=factors,
         access=Access(TokenRepository(engine), password_hash),
         reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles, goods),
-        pipeline=_pipeline(settings, engine, timeseries, repository, factors, policies, signer, derived),
+        pipeline=_pipeline(
+            settings,
+            engine,
+            timeseries,
+            repository,
+            factors,
+            policies,
+            signer,
+            derived,
+            _turns(settings, engine, metrics),
+        ),
         roots=DailyRoots(engine, signer),
         verifier=Verifier(engine, timeseries, signer, derived, settings.data_path),
         signer=signer,
@@ -357,6 +382,7 @@ def _pipeline(
     policies: Mapping[str, Policy],
     signer: Signer,
     derived: DerivedStage,
+    turns: Turns,
 ) -> Pipeline:
     drops = DropsRepository(engine)
     usage = UsageStage(engine, timeseries, derived, drops.horizons)
@@ -373,7 +399,20 @@ def _pipeline(
         statements=StatementsStage(engine, policies, signer, settings.settle_s),
         sums=SumsStage(engine, policies, signer),
         settle_s=settings.settle_s,
+        turns=turns,
     )
+
+
+def _turns(settings: Settings, engine: Engine, metrics: CollectorRegistry) -> Turns:
+    """Shared with other processes where both stores are servers; a DuckDB or SQLite file is one process's anyway."""
+    if settings.timeseries == "duckdb" or engine.dialect.name != "postgresql":
+        return Alone(engine)
+    return Sharing(engine, _process_name(), ClaimStats(metrics))
+
+
+def _process_name() -> str:
+    """Names this process among those of one database."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _make_data_directory(settings: Settings) -> None:

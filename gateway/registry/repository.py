@@ -57,8 +57,12 @@ class RegistryRepository:
         return self._newest
 
     def ref(self, point_id: int) -> PointRef:
-        """Who a number is, of points that left the registry too; KeyError if it was never given."""
-        found = self.snapshot().refs_by_id.get(point_id)
+        """Who a number is, of points that left the registry too; KeyError if it was never given.
+
+        A number is never another point's: the database is asked about those only that are not known yet.
+        """
+        known = None if self._newest is None else self._newest.refs_by_id.get(point_id)
+        found = known or self.snapshot().refs_by_id.get(point_id)
         return self.former()[point_id] if found is None else found
 
     def former(self) -> dict[int, PointRef]:

@@ -9,7 +9,7 @@ published changes, a run costs one fingerprint. An enterprise whose rules cannot
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -24,6 +24,7 @@ from gateway.carbon.factors import FactorBook
 from gateway.carbon.steam import SteamTable
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import points_behind
+from gateway.scheduler.turns import Part, Turns
 from gateway.scheduler.usage_stage import CLAIM_HOURS, PASSING, UsageStage, rules_of
 from gateway.scheduler.windows import Window
 from gateway.store.adjustments_repository import AdjustmentsRepository
@@ -93,7 +94,7 @@ class ChangedRules:
     # The fingerprints of the days that it is now somewhere: files do not change meanwhile.
     by_day: dict[date, str] = field(default_factory=dict)
 
-    def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> RulesDone:
+    def run(self, registry: Registry, now_ms: int, failed: dict[str, str], turns: Turns) -> RulesDone:
         """Compare all fingerprints with those kept; mark and recompute what differs.
 
         An enterprise with which that does not work is put into `failed` with the reason, and compared again next time.
@@ -103,25 +104,40 @@ class ChangedRules:
             return RulesDone()
         kept = self._kept()
         self._forget_those_who_left(registry, kept)
+        found: list[RulesDone] = []
+        bad: dict[str, str] = {}
+
+        def compare(part: Part) -> None:
+            own = replace(registry, enterprises=part.of(registry.enterprises))
+            found.append(self._isolated(registry, own, published, kept, now_ms, bad))
+
+        turns.each(self._differing(registry, published, kept) if turns.is_shared else registry.enterprises, compare)
+        failed |= bad
+        if not bad:
+            self.done_with[:] = [(registry.version, published)]
+        return sum(found, RulesDone())
+
+    def _differing(self, registry: Registry, published: Published, kept: Kept) -> Collection[str]:
+        """Who has to be compared; everybody if somebody's fingerprints cannot be taken: he is found one by one."""
         try:
-            done = self._compared(registry, registry, published, kept, now_ms)
+            points, sources = self._changed(registry, published, kept)
+        except Exception as error:
+            log.warning("rules_of_all", why=repr(error))
+            return registry.enterprises
+        return {one.enterprise.id for one in (*points, *sources)}
+
+    def _isolated(
+        self, registry: Registry, part: Registry, published: Published, kept: Kept, now_ms: int, bad: dict[str, str]
+    ) -> RulesDone:
+        """All together, or, if that fails, one by one, so that one holds nobody else up: who does is put into `bad`."""
+        try:
+            return self._compared(registry, part, published, kept, now_ms)
         except PASSING:
             raise
         except Exception as error:
-            log.warning("rules_one_by_one", enterprises=len(registry.enterprises), why=repr(error))
-            done, bad = self._one_by_one(registry, published, kept, now_ms)
-            failed |= bad
-            if bad:
-                return done
-        self.done_with[:] = [(registry.version, published)]
-        return done
-
-    def _one_by_one(
-        self, registry: Registry, published: Published, kept: Kept, now_ms: int
-    ) -> tuple[RulesDone, dict[str, str]]:
-        """One enterprise after another, so that one holds nobody else up; and who does, with the reason."""
-        done, bad = RulesDone(), dict[str, str]()
-        for name, enterprise in sorted(registry.enterprises.items()):
+            log.warning("rules_one_by_one", enterprises=len(part.enterprises), why=repr(error))
+        done = RulesDone()
+        for name, enterprise in sorted(part.enterprises.items()):
             only = replace(registry, enterprises={name: enterprise})
             try:
                 done += self._compared(registry, only, published, kept, now_ms)
@@ -130,15 +146,19 @@ class ChangedRules:
             except Exception as error:
                 log.exception("rules_failed", enterprise=name, next="its days stay due; the others are compared")
                 bad[name] = repr(error)
-        return done, bad
+        return done
 
     def _compared(self, registry: Registry, part: Registry, published: Published, kept: Kept, now_ms: int) -> RulesDone:
         """Work off what differs of the enterprises that are in a part of the registry."""
-        points = _changed(part, _point_prints(part, self.usage.derived.steam), kept[POINTS])
-        sources = _changed(part, _source_prints(part, published), kept[SOURCES])
+        points, sources = self._changed(part, published, kept)
         self._recompute(registry, points, now_ms)
         self._mark(registry, sources)
         return RulesDone(sum(len(one.names) for one in points), sum(len(one.names) for one in sources))
+
+    def _changed(self, part: Registry, published: Published, kept: Kept) -> tuple[list[_Changed], list[_Changed]]:
+        """By points and by sources."""
+        points = _changed(part, _point_prints(part, self.usage.derived.steam), kept[POINTS])
+        return points, _changed(part, _source_prints(part, published), kept[SOURCES])
 
     def _kept(self) -> Kept:
         return {prefix: KeptRepository(self.engine).under(prefix) for prefix in (POINTS, SOURCES)}

@@ -7,7 +7,7 @@ them are closed; if it cannot yet, the answer says which months it waits for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -20,7 +20,9 @@ from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.days import first_open_day
 from gateway.scheduler.statements_stage import StatementsStage, reopened_in
 from gateway.scheduler.sums_stage import SumsStage
-from gateway.store.statements_repository import StatementsRepository
+from gateway.store.statements_repository import StatementsRepository, StoredStatement
+
+Among = Collection[str] | None  # the enterprises whose quarters and years are summed; None = all
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +43,36 @@ class Closing:
     sums: SumsStage
     settle_s: float
 
-    def by_the_clock(self, registry: Registry, now_ms: int, close_day: int) -> Closed:
-        """Close the open months whose closing day has come and that have been quiet for a while; 0 = none."""
-        closed = Closed()
-        if close_day == 0:
-            return closed
-        for stored in StatementsRepository(self.engine).open_months():
-            enterprise = registry.enterprises.get(stored.enterprise)
-            if enterprise is None or now_ms - stored.updated_at_ms < self.settle_s * 1000:
-                continue
-            due = (date.fromisoformat(f"{stored.period}-01") + 31 * ONE_DAY).replace(day=close_day)
-            if self._today(registry, enterprise, now_ms) >= due and reopened_in(stored) is None:
-                self._month(registry, enterprise, stored.period, now_ms, closed)
-        self._sum(registry, now_ms, closed)
-        return closed
+    def due_by_the_clock(self, registry: Registry, now_ms: int, close_day: int) -> list[StoredStatement]:
+        """Open months whose closing day has come and that have been quiet for a while; 0 = none."""
+        return [
+            stored
+            for stored in (StatementsRepository(self.engine).open_months() if close_day else ())
+            if self._is_due(registry, stored, now_ms, close_day)
+        ]
 
-    def by_order(self, registry: Registry, period: Period, only: str | None, now_ms: int) -> Closed:
-        """Close a month, or the ended months of a quarter or year, now; of one enterprise or of all."""
-        closed = Closed()
+    def _is_due(self, registry: Registry, stored: StoredStatement, now_ms: int, close_day: int) -> bool:
+        enterprise = registry.enterprises.get(stored.enterprise)
+        if enterprise is None or now_ms - stored.updated_at_ms < self.settle_s * 1000:
+            return False
+        due = (date.fromisoformat(f"{stored.period}-01") + 31 * ONE_DAY).replace(day=close_day)
+        return self._today(registry, enterprise, now_ms) >= due and reopened_in(stored) is None
+
+    def by_the_clock(
+        self, registry: Registry, due: Sequence[StoredStatement], now_ms: int, closed: Closed, among: Among
+    ) -> None:
+        """Close those of these months that are of some enterprises."""
+        for stored in due:
+            if among is None or stored.enterprise in among:
+                self._month(registry, registry.enterprises[stored.enterprise], stored.period, now_ms, closed)
+        self._sum(registry, now_ms, closed, among)
+
+    def by_order(
+        self, registry: Registry, period: Period, named: Sequence[str], now_ms: int, closed: Closed, among: Among
+    ) -> None:
+        """Close a month, or the ended months of a quarter or year, of these enterprises now."""
         months = (period.text,) if period.kind == "month" else months_of(period)
-        named = [own for name, own in registry.enterprises.items() if only in (None, name)]
-        for enterprise in named:
+        for enterprise in (registry.enterprises[name] for name in named):
             today = self._today(registry, enterprise, now_ms)
             for month in months:
                 if f"{today:%Y-%m}" <= month:
@@ -69,10 +80,9 @@ class Closing:
                 elif not self._month(registry, enterprise, month, now_ms, closed) and period.kind == "month":
                     why = "nothing to close: it is closed already, or nothing was ever booked in it"
                     closed.refused.append((enterprise.id, month, why))
-        self._sum(registry, now_ms, closed)
+        self._sum(registry, now_ms, closed, among)
         if period.kind != "month":
-            closed.refused.extend(self._still_open(period, [own.id for own in named], closed))
-        return closed
+            closed.refused.extend(self._still_open(period, named, closed))
 
     def _month(self, registry: Registry, enterprise: Enterprise, month: str, now_ms: int, closed: Closed) -> bool:
         version = self.statements.close(registry, enterprise, month, now_ms)
@@ -80,10 +90,10 @@ class Closing:
             closed.done.append((enterprise.id, month, version))
         return version is not None
 
-    def _sum(self, registry: Registry, now_ms: int, closed: Closed) -> None:
-        closed.done.extend(self.sums.run(registry, now_ms, closed.failed).closed)
+    def _sum(self, registry: Registry, now_ms: int, closed: Closed, among: Among) -> None:
+        closed.done.extend(self.sums.run(registry, now_ms, closed.failed, among).closed)
 
-    def _still_open(self, period: Period, enterprises: list[str], closed: Closed) -> Iterator[tuple[str, str, str]]:
+    def _still_open(self, period: Period, enterprises: Sequence[str], closed: Closed) -> Iterator[tuple[str, str, str]]:
         """Of the quarter or year itself: who has not closed it now, and why not."""
         now_closed = {enterprise for enterprise, own, _ in closed.done if own == period.text}
         statements = StatementsRepository(self.engine)

@@ -2,13 +2,13 @@
 
 Every stage works off a stored list and is idempotent, so downtime, a crash between any two steps, a second run or a
 late reading all give the same accounts. A list is cleared only after what it asked for is durable. An enterprise whose
-account cannot be made is named, and holds up nobody else's.
+account cannot be made is named, and holds up nobody else's. Which enterprises a process works on, its turns say.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -20,15 +20,16 @@ from collectors.errors import TanmaiError
 from gateway.accounts.periods import parse_period
 from gateway.carbon.calendar import ONE_DAY, days_between
 from gateway.registry.model import Registry
-from gateway.scheduler.changed_rules import ChangedRules
+from gateway.scheduler.changed_rules import ChangedRules, RulesDone
 from gateway.scheduler.checks_stage import ChecksStage
-from gateway.scheduler.closing import Closing
+from gateway.scheduler.closing import Closed, Closing
 from gateway.scheduler.days import WHOLE, first_open_day, month_of
 from gateway.scheduler.entries_stage import EntriesDone, EntriesStage
 from gateway.scheduler.statements_stage import StatementsDone, StatementsStage, act_of
-from gateway.scheduler.sums_stage import SumsStage
-from gateway.scheduler.usage_stage import PASSING, UsageStage
-from gateway.store.database import alone, writing
+from gateway.scheduler.sums_stage import SumsDone, SumsStage
+from gateway.scheduler.turns import Part, Turns
+from gateway.scheduler.usage_stage import PASSING, UsageDone, UsageStage
+from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDay, DirtyDaysRepository, SourceDay
 from gateway.store.kept_repository import KeptRepository
 from gateway.store.timeseries import TimeSeriesStore
@@ -41,6 +42,27 @@ CLAIM_DAYS = 20_000  # (enterprise, source, day) marks worked off at once
 
 class AccountsFailed(TanmaiError):
     """The accounts of these enterprises could not be made; their days stay due, and all others are done."""
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a run has done so far."""
+
+    rules: RulesDone = field(default_factory=RulesDone)
+    usage: UsageDone = field(default_factory=UsageDone)
+    entries: EntriesDone = field(default_factory=EntriesDone)
+    statements: StatementsDone = field(default_factory=StatementsDone)
+    sums: SumsDone = field(default_factory=SumsDone)
+    failed: dict[str, str] = field(default_factory=dict)  # enterprise -> why its account could not be made
+
+    def by_stage(self) -> dict[str, dict[str, Any]]:
+        return {
+            "rules": asdict(self.rules),
+            "usage": asdict(self.usage),
+            "entries": asdict(self.entries),
+            "statements": asdict(self.statements),
+            "sums": {**asdict(self.sums), "closed": len(self.sums.closed)},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +79,54 @@ class Pipeline:
     statements: StatementsStage
     sums: SumsStage
     settle_s: float
-    lock: threading.Lock = field(default_factory=threading.Lock)  # threads take turns; `alone` is for processes
+    turns: Turns  # between processes
+    lock: threading.Lock = field(default_factory=threading.Lock)  # between the threads of this one
 
-    def run(self, now_ms: int) -> dict[str, dict[str, Any]]:
-        """Do everything that is due; gives what each stage did."""
-        with self.lock, alone(self.engine), self.usage.digests.of_one_run():
+    def run(self, now_ms: int, only: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Do everything that is due, and see that others who share the work can; gives what each stage did.
+
+        Enterprises that others work on are left to them; those of `only` are waited for, and others left to others.
+        """
+        done = _Done()
+        with self.lock, self.turns.begin():
             registry = self.registry()
-            failed: dict[str, str] = {}
-            rules = self.changed_rules.run(registry, now_ms, failed)
-            usage = self.usage.run(registry, now_ms, failed)
+            done.rules = self.changed_rules.run(registry, now_ms, done.failed, self.turns)
             self._mark_ended_days(registry, now_ms)
-            entries, statements = self._book(registry, now_ms, failed)
-            sums = self.sums.run(registry, now_ms, failed)
-            _raise_failed(failed)
-            return {
-                "rules": asdict(rules),
-                "usage": asdict(usage),
-                "entries": asdict(entries),
-                "statements": asdict(statements),
-                "sums": {**asdict(sums), "closed": len(sums.closed)},
-            }
+            self.turns.note_prepared(registry.version, done.failed)
+            self._work(registry, now_ms, done, only)
+        _raise_failed(done.failed)
+        return done.by_stage()
+
+    def share(self, now_ms: int) -> dict[str, dict[str, Any]]:
+        """Do what is due and nobody else does, for a process that does not lead; gives what each stage did."""
+        done = _Done()
+        with self.lock:
+            registry = self.registry()
+            version, failed = self.turns.prepared()
+            if version == registry.version:
+                done.failed |= failed
+                self._work(registry, now_ms, done)
+        _raise_failed({name: why for name, why in done.failed.items() if name not in failed})
+        return done.by_stage()
+
+    def _work(self, registry: Registry, now_ms: int, done: _Done, only: Collection[str] | None = None) -> None:
+        open_days = {name: self._first_open_day(registry, name, now_ms) for name in registry.enterprises}
+        before = max(open_days.values(), default=date.min)
+
+        def work(part: Part) -> bool:
+            # Asked only now: who changes what an enterprise's registry entry means has to hold it for that.
+            if part.names is not None and self.registry().version != registry.version:
+                return False
+            with self.usage.digests.of_one_run():  # they hold no longer than nobody else works on these
+                done.usage += self.usage.run(registry, now_ms, done.failed, part.hours)
+                self._book(registry, now_ms, done, part, open_days, before)
+            done.sums += self.sums.run(registry, now_ms, done.failed, part.names)
+            return True
+
+        if only is not None and self.turns.is_shared:
+            self.turns.each(only, work)
+        else:
+            self.turns.due(before, work)
 
     def _mark_ended_days(self, registry: Registry, now_ms: int) -> None:
         """A day that ended changes a statement's coverage even if no reading came: each is marked once."""
@@ -94,31 +144,30 @@ class Pipeline:
                 DirtyDaysRepository(connection).mark(marks, "automatic")
                 KeptRepository(connection).put_all(ENDED, ended)
 
-    def _book(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> tuple[EntriesDone, StatementsDone]:
+    def _book(
+        self, registry: Registry, now_ms: int, done: _Done, part: Part, open_days: Mapping[str, date], before: date
+    ) -> None:
         """Work off the marked days that have ended; who cannot be booked is put into `failed` with the reason.
 
-        Whoever is in it already waits: his days would be booked without the usage that is missing.
+        Whoever is in it already waits: his days would be booked without the usage that is missing. `open_days` says
+        for each enterprise which day has not ended, `before` is the latest of them.
         """
         marks = DirtyDaysRepository(self.engine)
-        entries, statements = EntriesDone(), StatementsDone()
-        if not registry.enterprises:
-            return entries, statements
-        open_days = {name: self._first_open_day(registry, name, now_ms) for name in registry.enterprises}
         limit = CLAIM_DAYS
         while True:
-            claimed = marks.claim(limit, max(open_days.values()))
+            claimed = marks.claim(limit, before, part.names)
             due = [
                 mark
                 for mark in claimed
-                if mark.enterprise not in failed and mark.day < open_days.get(mark.enterprise, mark.day + ONE_DAY)
+                if mark.enterprise not in done.failed and mark.day < open_days.get(mark.enterprise, mark.day + ONE_DAY)
             ]
             if due:
-                booked, stated = self._book_due(registry, due, now_ms, failed)
-                entries, statements = entries + booked, statements + stated
+                booked, stated = self._book_due(registry, due, now_ms, done.failed)
+                done.entries, done.statements = done.entries + booked, done.statements + stated
             elif len(claimed) == limit:
                 limit *= 2  # all of these are still open in their own zone, or cannot be done: look further
             else:
-                return entries, statements
+                return
 
     def _book_due(
         self, registry: Registry, due: Sequence[DirtyDay], now_ms: int, failed: dict[str, str]
@@ -159,8 +208,14 @@ class Pipeline:
 
     def close_months(self, now_ms: int, close_day: int) -> int:
         """Close the months that are due by the clock, and the quarters and years with them; gives how many months."""
-        with self.lock, alone(self.engine):
-            closed = self._closing.by_the_clock(self.registry(), now_ms, close_day)
+        closed = Closed()
+        with self.lock, self.turns.begin():
+            registry = self.registry()
+            due = self._closing.due_by_the_clock(registry, now_ms, close_day)
+            self.turns.each(
+                {stored.enterprise for stored in due},
+                lambda part: self._closing.by_the_clock(registry, due, now_ms, closed, part.names),
+            )
         _raise_failed(closed.failed)
         return sum(parse_period(period).kind == "month" for _, period, _ in closed.done)
 
@@ -171,8 +226,16 @@ class Pipeline:
 
         Gives (enterprise, period, version) of what was closed and (enterprise, period, why not) of what was not.
         """
-        with self.lock, alone(self.engine):
-            closed = self._closing.by_order(self.registry(), parse_period(period), only, now_ms)
+        closed = Closed()
+        with self.lock, self.turns.begin():
+            registry = self.registry()
+            named = [name for name in registry.enterprises if only in (None, name)]
+
+            def close(part: Part) -> None:
+                own = [name for name in named if part.has(name)]
+                self._closing.by_order(registry, parse_period(period), own, now_ms, closed, part.names)
+
+            self.turns.each(named, close)
         _raise_failed(closed.failed)
         return closed.done, closed.refused
 
@@ -181,13 +244,19 @@ class Pipeline:
 
         Its quarter and year get an open version too.
         """
-        with self.lock, alone(self.engine):
-            registry, failed = self.registry(), dict[str, str]()
+        failed, versions = dict[str, str](), list[int | None]()
+        with self.lock, self.turns.begin():
+            registry = self.registry()
             act = act_of(by, why, now_ms)
-            version = self.statements.reopen(registry, registry.enterprises[enterprise], period, act, now_ms)
-            self.sums.run(registry, now_ms, failed)
+
+            def reopen(part: Part) -> None:
+                own = registry.enterprises[enterprise]
+                versions.append(self.statements.reopen(registry, own, period, act, now_ms))
+                self.sums.run(registry, now_ms, failed, part.names)
+
+            self.turns.each([enterprise], reopen)
         _raise_failed(failed)
-        return version
+        return versions[-1]
 
     @property
     def _closing(self) -> Closing:

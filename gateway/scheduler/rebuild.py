@@ -30,9 +30,10 @@ from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.changed_rules import LONG_AGO_MS
 from gateway.scheduler.days import WHOLE, first_open_day
 from gateway.scheduler.pipeline import AccountsFailed, Pipeline
+from gateway.scheduler.turns import Part
 from gateway.scheduler.usage_stage import PASSING
 from gateway.scheduler.windows import MAX_POINTS, Window
-from gateway.store.database import alone, writing
+from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.rebuilds_repository import Asked, RebuildRow, RebuildsRepository
@@ -110,18 +111,26 @@ class Rebuilder:
     def step(self, asked: Asked, now_ms: int) -> RebuildStep:
         """Do the next piece. A rebuild that is done is taken off the list by the step that finishes it."""
         rebuilds, book = RebuildsRepository(self.engine), LedgerRepository(self.engine)
-        with self.pipeline.lock, alone(self.engine):
+        left_alone: list[LeftAlone] = []
+        with self.pipeline.lock, self.pipeline.turns.begin():
             registry = self.pipeline.registry()
             pieces = _pieces(registry, asked, rebuilds.rows(asked))
             heads = book.last_seqs([piece.enterprise for piece in pieces])
-            left_alone = tuple(self._prepare(registry, asked, pieces, now_ms))
+
+            def prepare(part: Part) -> None:
+                own = [piece for piece in pieces if part.has(piece.enterprise)]
+                left_alone.extend(self._prepare(registry, asked, own, now_ms))
+
+            self.pipeline.turns.each({piece.enterprise for piece in pieces}, prepare)
         waiting = self._booked(pieces, now_ms)
         rows = rebuilds.rows(asked)
         done = _so_far(asked, rows)
         if done.is_finished:
             rebuilds.forget(asked)
         posted, taken_back = self._posted(pieces, heads)
-        return RebuildStep(done.days_done, done.days_total, done.begun_at_ms, posted, taken_back, left_alone, waiting)
+        return RebuildStep(
+            done.days_done, done.days_total, done.begun_at_ms, posted, taken_back, tuple(left_alone), waiting
+        )
 
     def _prepare(self, registry: Registry, asked: Asked, pieces: Sequence[Piece], now_ms: int) -> Iterator[LeftAlone]:
         """Make the usage of the pieces anew, then mark their days and note how far it has come."""
@@ -187,7 +196,7 @@ class Rebuilder:
     def _booked(self, pieces: Sequence[Piece], now_ms: int) -> str:
         """Let the roll-up do its work; gives why days of these pieces are still due, if they are."""
         try:
-            self.pipeline.run(now_ms)
+            self.pipeline.run(now_ms, {piece.enterprise for piece in pieces})
         except AccountsFailed as error:
             marks = DirtyDaysRepository(self.engine)
             due = {(mark.enterprise, mark.day) for mark in marks.claim(marks.count(), date.max)}

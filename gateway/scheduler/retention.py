@@ -39,7 +39,6 @@ from gateway.scheduler.days import month_days, month_of
 from gateway.scheduler.pipeline import Pipeline
 from gateway.scheduler.series import around, each_point
 from gateway.scheduler.usage_stage import CLAIM_HOURS, neighbours, rules_of
-from gateway.store.database import alone
 from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.drops_repository import DropsRepository
 from gateway.store.ledger_repository import LedgerRepository
@@ -80,11 +79,7 @@ class Retention:
         for name in sorted(self.pipeline.registry().enterprises):
             moved = 0
             while True:
-                with self.pipeline.lock, alone(self.engine):
-                    registry = self.pipeline.registry()
-                    if name not in registry.enterprises:
-                        break
-                    days, why = self._advance(registry, registry.enterprises[name], now_ms, kept_days)
+                registry, days, why = self._piece(name, now_ms, kept_days)
                 moved += days
                 if days == 0:
                     break
@@ -94,6 +89,19 @@ class Retention:
             done.enterprises += moved > 0
             self._forget(registry, name, done)
         return done
+
+    def _piece(self, name: str, now_ms: int, kept_days: int) -> tuple[Registry, int, str]:
+        """Move an enterprise's horizon over one piece, while nobody else works on it; 0 days = nothing left to do."""
+        found: list[tuple[int, str]] = []
+        with self.pipeline.lock, self.pipeline.turns.begin():
+            registry = self.pipeline.registry()
+            enterprise = registry.enterprises.get(name)
+            if enterprise is None:
+                return registry, 0, ""
+            self.pipeline.turns.each(
+                [name], lambda _: found.append(self._advance(registry, enterprise, now_ms, kept_days))
+            )
+        return registry, *found[-1]
 
     def _advance(self, registry: Registry, enterprise: Enterprise, now_ms: int, kept_days: int) -> tuple[int, str]:
         """Move the horizon over one piece; gives the point-days given up, and why days that are old enough stay."""

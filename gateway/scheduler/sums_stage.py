@@ -11,7 +11,7 @@ it off, so a crash leaves it due; an enterprise that cannot be summed is named a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -74,11 +74,16 @@ class SumsStage:
     policies: Mapping[str, Policy]
     signer: Signer
 
-    def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> SumsDone:
-        """Sum what is due, some in one transaction; who cannot be summed is put into `failed` with the reason."""
+    def run(
+        self, registry: Registry, now_ms: int, failed: dict[str, str], among: Collection[str] | None = None
+    ) -> SumsDone:
+        """Sum what is due, some in one transaction; who cannot be summed is put into `failed` with the reason.
+
+        `among` None = of all enterprises.
+        """
         done = SumsDone()
         left_out: set[str] = set()
-        while due := DueSumsRepository(self.engine).claim(SUMS_PER_COMMIT, left_out):
+        while due := DueSumsRepository(self.engine).claim(SUMS_PER_COMMIT, left_out, among):
             try:
                 done += self._summed(registry, due, now_ms)
             except PASSING:

@@ -40,6 +40,7 @@ from gateway.scheduler.windows import DAY_MS, Reach, Window, difference, windows
 from gateway.store.columns import one_after_another, sorted_readings, take_readings
 from gateway.store.database import writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository, SourceDay
+from gateway.store.dirty_log import DirtyHoursOf
 from gateway.store.findings_repository import FindingsRepository, Judged
 from gateway.store.lease_repository import LeaseLost
 from gateway.store.ledger_repository import LedgerRepository
@@ -78,15 +79,19 @@ class UsageStage:
     digests: DayDigests = field(default_factory=DayDigests)  # of days that a run has at hand, for who books them
     reached: ReachedDays = field(default_factory=ReachedDays)  # which days need not be booked again
 
-    def run(self, registry: Registry, now_ms: int, failed: dict[str, str]) -> UsageDone:
+    def run(
+        self, registry: Registry, now_ms: int, failed: dict[str, str], hours: DirtyHoursOf | None = None
+    ) -> UsageDone:
         """Work off the dirty hours there are; those that become dirty meanwhile are the next run's.
 
-        An enterprise whose usage cannot be made is put into `failed` with the reason, and its hours stay dirty.
+        `hours` None = of all enterprises. An enterprise whose usage cannot be made is put into `failed` with the
+        reason, and its hours stay dirty.
         """
         done = UsageDone()
-        left = self.timeseries.dirty_count()
+        listed = hours or self.timeseries
+        left = listed.dirty_count()
         while left > 0:
-            claimed = self.timeseries.claim_dirty(min(CLAIM_HOURS, left))
+            claimed = listed.claim_dirty(min(CLAIM_HOURS, left))
             if not len(claimed):
                 break
             bad: set[int] = set()
@@ -94,7 +99,7 @@ class UsageStage:
             for window in _windows(self.timeseries, registry, claimed, now_ms):
                 done += self._isolated(registry, window, now_ms, failed, bad)
             fine = ~np.isin(claimed.point_id, np.array(sorted(bad), np.int32))
-            self.timeseries.clear_dirty(DirtyHours(claimed.point_id[fine], claimed.hour_ms[fine], claimed.token))
+            listed.clear_dirty(DirtyHours(claimed.point_id[fine], claimed.hour_ms[fine], claimed.token))
             done += UsageDone(hours_due=int(fine.sum()))
             left -= len(claimed)
         return done

@@ -10,6 +10,9 @@ What stays true:
 - Within `guarded` such a transaction asks a guard first, which may refuse it: a job whose lease is lost writes nothing.
 - Errors of the driver leave here as `StoreUnavailable` (retry later) or `StoreRefused` (this will never be taken).
 
+- PostgreSQL ends the session of a process that stands still in a transaction for IDLE_IN_TRANSACTION_MS, so that a
+  frozen process holds its locks no longer than that.
+
 Limits: SQLite writers wait BUSY_TIMEOUT_MS for each other; PostgreSQL connections are at most POOL_SIZE + POOL_OVERFLOW
 per process, and a thread waits POOL_TIMEOUT_S for one.
 """
@@ -40,6 +43,7 @@ BUSY_TIMEOUT_MS = 30_000
 POOL_SIZE = 8
 POOL_OVERFLOW = 24
 POOL_TIMEOUT_S = 30
+IDLE_IN_TRANSACTION_MS = 60_000
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any number will do as long as every replica uses the same: "tanmai" in ASCII.
@@ -93,13 +97,21 @@ def writing(bind: Bind) -> Iterator[Connection]:
 
 
 @contextmanager
-def guarded(guard: Callable[[Connection], None]) -> Iterator[None]:
-    """Let every transaction that this thread begins with `writing` first pass a guard, which raises to refuse it."""
+def guarded(guard: Callable[[Connection], None] | None) -> Iterator[None]:
+    """Let every transaction that this thread begins with `writing` first pass a guard, which raises to refuse it.
+
+    It takes the place of the guard before it; None = nobody is asked.
+    """
     before = _GUARD.set(guard)
     try:
         yield
     finally:
         _GUARD.reset(before)
+
+
+def is_guarded() -> bool:
+    """Does a transaction that this thread begins have to pass a guard?"""
+    return _GUARD.get() is not None
 
 
 @contextmanager
@@ -187,9 +199,11 @@ def _address(url: str) -> URL:
 
 def _engine(address: URL) -> Engine:
     if address.get_backend_name() == "postgresql":
-        return create_engine(
+        server = create_engine(
             address, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_timeout=POOL_TIMEOUT_S, pool_pre_ping=True
         )
+        event.listen(server, "connect", _prepare_postgresql)
+        return server
     path = Path(str(address.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,6 +222,11 @@ def _engine(address: URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
+    connection.commit()  # a session's setting that was made in a transaction goes with it if that is rolled back
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

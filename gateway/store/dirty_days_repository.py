@@ -7,7 +7,7 @@ random number and clearing removes only what was seen. So a crash or a race cost
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -46,14 +46,16 @@ class DirtyDaysRepository:
         with writing(self._bind) as connection:
             upsert(connection, table, rows)
 
-    def claim(self, limit: int, before: date) -> list[DirtyDay]:
-        """Up to `limit` marked days before a day, earliest first. Claiming removes nothing."""
+    def claim(self, limit: int, before: date, enterprises: Collection[str] | None = None) -> list[DirtyDay]:
+        """Up to `limit` marked days before a day, earliest first; None = of all enterprises. Removes nothing."""
         query = (
             select(table)
             .where(table.c.day < before.isoformat())
             .order_by(table.c.day, table.c.enterprise, table.c.source)
             .limit(limit)
         )
+        if enterprises is not None:
+            query = query.where(table.c.enterprise.in_(sorted(enterprises)))
         with reading(self._bind) as connection:
             return [
                 DirtyDay(row.enterprise, row.source, date.fromisoformat(row.day), row.reason, row.touched)
@@ -77,7 +79,7 @@ class DirtyDaysRepository:
                 "of_day": day.day.isoformat(),
                 "seen": day.touched,
             }
-            for day in claimed
+            for day in sorted(claimed, key=lambda one: (one.enterprise, one.source, one.day))  # as `mark` takes them
         ]
         with writing(self._bind) as connection:
             connection.execute(seen, rows)

@@ -44,12 +44,17 @@ class DueSumsRepository:
         with writing(self._bind) as connection:
             connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
 
-    def claim(self, limit: int, without: Collection[str] = ()) -> list[SumOf]:
-        """Up to `limit` of them, by enterprise and period, but for some enterprises. Claiming removes nothing."""
+    def claim(
+        self, limit: int, without: Collection[str] = (), enterprises: Collection[str] | None = None
+    ) -> list[SumOf]:
+        """Up to `limit` of them, by enterprise and period, but for some enterprises; None = of all. Removes nothing."""
         query = select(table).order_by(table.c.enterprise, table.c.period).limit(limit)
+        if without:
+            query = query.where(table.c.enterprise.not_in(sorted(without)))
+        if enterprises is not None:
+            query = query.where(table.c.enterprise.in_(sorted(enterprises)))
         with reading(self._bind) as connection:
-            rows = connection.execute(query.where(table.c.enterprise.not_in(sorted(without))) if without else query)
-            return [(row.enterprise, row.period) for row in rows]
+            return [(row.enterprise, row.period) for row in connection.execute(query)]
 
     def clear(self, done: Sequence[SumOf]) -> None:
         """Take some off the list."""

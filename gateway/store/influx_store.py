@@ -145,8 +145,9 @@ class InfluxStore:
     def put_usage(self, usage: UsageColumns) -> None:
         """Write hourly usage over what stood for the same (point, hour)."""
         usage = sorted_usage(usage)
-        for rows in slices(len(usage)):
-            self._server.write(usage_lines(take_usage(usage, rows), self._keys))
+        with self._dirty_log.fenced(usage.point_id, usage.hour_ms):
+            for rows in slices(len(usage)):
+                self._server.write(usage_lines(take_usage(usage, rows), self._keys))
 
     def usage(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> UsageColumns:
         """Hourly usage with start_ms <= hour_ms < end_ms, sorted by (point_id, hour_ms)."""

@@ -1,4 +1,4 @@
-"""The tables of upkeep: rebuilds under way, and what is kept of raw readings that were dropped.
+"""The tables of upkeep: rebuilds under way, what is kept of raw readings that were dropped, claims of a shared roll-up.
 
 Alembic's migrations create them, as they do those of `gateway.store.acts_schema`, with which they share one metadata.
 """
@@ -53,4 +53,14 @@ day_proofs = Table(
     Column("enterprise", String(18), nullable=False),
     Column("number", Integer, nullable=False),  # of the drop
     Index(None, "enterprise", "number"),
+)
+
+# Where several processes share the roll-up: whose each enterprise is for the moment. A row stays once it is there.
+rollup_claims = Table(
+    "rollup_claims",
+    metadata,
+    Column("enterprise", String(18), primary_key=True),
+    Column("holder", String(64), nullable=False),  # who took it last; for people
+    Column("fence", BigInteger, nullable=False),  # grows by one with each taking
+    Column("expires_at_ms", BigInteger, nullable=False),  # 0 = given back
 )

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def postgresql(postgresql_server: str) -> Iterator[str]:
     """Address of an empty database on a real PostgreSQL."""
     with empty_database(postgresql_server) as address:
         yield address
+
+
+@pytest.fixture
+def make_postgresql(postgresql_server: str) -> Iterator[Callable[[], str]]:
+    """Makes empty databases on a real PostgreSQL; gives the address of each."""
+    with ExitStack() as databases:
+        yield lambda: databases.enter_context(empty_database(postgresql_server))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))])

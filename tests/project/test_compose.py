@@ -76,7 +76,7 @@ def host_paths(service: dict[str, Any]) -> Iterator[str]:
 
 
 def test_it_fits_the_compose_schema(compose: dict[str, Any]) -> None:
-    assert len(compose["services"]) == 8
+    assert len(compose["services"]) == 9
     assert schema_errors(compose) == []
 
 
@@ -87,7 +87,8 @@ def test_a_planted_key_breaks_the_schema(compose: dict[str, Any]) -> None:
 
 def test_production_has_every_part(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert {"mosquitto", "influxdb", "postgres", "web", "ingest", "scheduler", "edge", "meters"} == set(services)
+    servers, roles = {"mosquitto", "influxdb", "postgres"}, {"web", "ingest", "scheduler", "rollup"}
+    assert servers | roles | {"edge", "meters"} == set(services)
     assert services["influxdb"]["image"] == "influxdb:2.7"
     assert services["mosquitto"]["image"].startswith("eclipse-mosquitto:2")
     for name, service in services.items():
@@ -97,7 +98,7 @@ def test_production_has_every_part(compose: dict[str, Any]) -> None:
 
 def test_what_all_must_share_is_on_one_volume_and_an_ingest_process_keeps_its_name(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    for role in ("web", "ingest", "scheduler"):
+    for role in ("web", "ingest", "scheduler", "rollup"):
         assert "gateway-keys:/var/lib/tanmai/keys" in services[role]["volumes"], role
     for role in ("web", "scheduler"):
         assert "evidence:/var/lib/tanmai/evidence" in services[role]["volumes"], role

@@ -8,6 +8,7 @@ keys are shared.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,14 +46,14 @@ def influx(tmp_path: Path) -> Iterator[Server]:
 def roles(
     tmp_path: Path, influx: Server, postgresql: str, start_mosquitto: Callable[..., Any], started: ExitStack
 ) -> dict[str, Gateway]:
-    """The three roles, started in the order of the compose file."""
+    """The roles of the compose file, started in its order; `rollup` not yet."""
     store = tmp_path / "dynamic-security.json"
     store.write_text(json.dumps(an_administrator("adm1n")))
     broker = start_mosquitto(f"allow_anonymous false\nplugin {plugin()}\nplugin_opt_config_file {store}")
     DynamicSecurity(BrokerAddress.of(f"mqtt://admin:adm1n@127.0.0.1:{broker.port}")).put_gateway("gateway", "gw")
     (tmp_path / "keys").mkdir()
     found: dict[str, Gateway] = {}
-    for role in ("web", "ingest", "scheduler"):
+    for role in ("web", "ingest", "scheduler", "rollup"):
         own = Gateway(
             tmp_path / role,
             role,
@@ -65,7 +66,8 @@ def roles(
         own.data_dir.mkdir(parents=True)
         (own.data_dir / "keys").symlink_to(tmp_path / "keys")
         started.callback(own.close)
-        own.start()
+        if role != "rollup":
+            own.start()
         found[role] = own
     return found
 
@@ -92,6 +94,28 @@ def test_three_roles_on_city_servers_book_what_a_meter_shows(
     # The scheduler may still hold the day's hours for due, and such days are left out.
     until(lambda: web.operation("verify")["checked"]["entries_against_readings"] == 1, "the day compared with readings")
     assert web.operation("verify")["ok"]
+
+
+def test_a_process_that_shares_the_roll_up_books_while_no_scheduler_runs(roles: dict[str, Gateway]) -> None:
+    web, ingest = roles["web"], roles["ingest"]
+    web.apply_registry()
+    ingest.tokens[f"device {AGENT}"] = web.token("device", AGENT)
+    start_ms, reader = local_midnight_ms() - 2 * DAY_MS, web.token("enterprise", PLANT)
+    path = f"/api/v1/enterprises/{PLANT}/entries?period={day_text(start_ms)}"
+    rows = {start_ms + step * QUARTER_MS: [100.0 + 2.5 * step] for step in range(97)}
+    late = [start_ms + step * QUARTER_MS for step in range(94, 97)]
+    ingest.post_history(AGENT, "incomer-1", {at: row for at, row in rows.items() if at not in late}, "energy_import")
+    until(lambda: web.get(path, reader).json["items"], "the scheduler books the day")
+    roles["scheduler"].close()
+    roles["rollup"].start()
+    ingest.post_history(AGENT, "incomer-1", {at: rows[at] for at in late}, "energy_import")
+
+    def amounts() -> list[float]:
+        return [entry["amount"] for entry in web.get(path, reader).json["items"]]
+
+    until(lambda: amounts()[1:] == [-232.5, 240.0], "the sharing process corrects it")
+    taken = re.search(r"^tanmai_claims_taken_total (\S+)$", roles["rollup"].get("/metrics", "").text, re.MULTILINE)
+    assert taken is not None and float(taken[1]) >= 1
 
 
 def test_an_agent_delivers_over_the_guarded_broker_and_forgets_on_receipt(

@@ -38,7 +38,8 @@ def counted(plant: Plant, monkeypatch: pytest.MonkeyPatch, *names: str) -> Count
 def test_all_points_of_a_new_registry_are_asked_for_together(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 0.0, 10.0))
     calls = counted(plant, monkeypatch, "before", "after")
-    done = plant.house.pipeline.changed_rules.run(plant.house.registry(), at("2026-10-06 01:00"), {})
+    pipeline = plant.house.pipeline
+    done = pipeline.changed_rules.run(plant.house.registry(), at("2026-10-06 01:00"), {}, pipeline.turns)
     assert done == RulesDone(points_changed=3, sources_changed=4)
     # Extents of points and of sources, and what one window costs; point by point it would be seven and more.
     assert max(calls["before"], calls["after"]) <= 5

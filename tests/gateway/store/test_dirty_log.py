@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 
 from collectors.clock import HOUR_MS
 from collectors.errors import StoreUnavailable
-from gateway.store.database import open_database
+from gateway.store.claims_repository import ClaimLost, ClaimsRepository, guard_of
+from gateway.store.database import guarded, open_database
 from gateway.store.dirty_log import DirtyLog
 from gateway.store.timeseries import DirtyHours
 
@@ -95,3 +96,19 @@ def test_a_database_that_is_gone_is_unavailable(tmp_path: object) -> None:
     with pytest.raises(StoreUnavailable, match="dirty_hours"):
         note(DirtyLog(engine), (1, 1))
     engine.dispose()
+
+
+def test_usage_that_was_written_after_the_claim_was_lost_is_noted_to_be_computed_again(engine: Engine) -> None:
+    log, claims = DirtyLog(engine), ClaimsRepository(engine)
+    points, hours = np.array([1, 1, 2], np.int32), np.array([5, 6, 5], np.int64) * HOUR_MS
+    with log.fenced(points, hours):
+        pass  # nobody's guard: a command beside the gateway
+    with guarded(guard_of(claims.take("a", 1, "one", 0, 1_000).fences)):
+        with log.fenced(points, hours):
+            pass
+        assert log.count() == 0
+        with pytest.raises(ClaimLost), log.fenced(points, hours), guarded(None):
+            claims.take("a", 1, "two", 1_000, 1_000)  # the process stood still while it wrote
+        assert pairs_of(log.claim(9)) == [(1, 5), (1, 6), (2, 5)]
+        with pytest.raises(ClaimLost), log.fenced(points, hours):
+            raise AssertionError("it would have written")
