@@ -7,7 +7,6 @@ what they need handed in; none of them knows this module.
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
@@ -66,10 +65,9 @@ from gateway.scheduler.pipeline import Pipeline
 from gateway.scheduler.runner import JobStats, Runner
 from gateway.scheduler.series import SeriesSource
 from gateway.scheduler.sharer import Sharer
-from gateway.scheduler.sharing import ClaimStats, Sharing
+from gateway.scheduler.sharing import process_name, turns_of
 from gateway.scheduler.statements_stage import StatementsStage
 from gateway.scheduler.sums_stage import SumsStage
-from gateway.scheduler.turns import Alone, Turns
 from gateway.scheduler.usage_stage import UsageStage
 from gateway.scheduler.verification import Verifier
 from gateway.settings import Settings, split_address
@@ -215,22 +213,11 @@ class House:
             Deliveries(self.engine, self.registry),
             self.agent_configs,
         )
-        return Runner.create(
-            context,
-            LeaseRepository(self.engine),
-            JobRunsRepository(self.engine),
-            JobStats(self.metrics),
-            _process_name(),
-        )
+        runs, stats = JobRunsRepository(self.engine), JobStats(self.metrics)
+        return Runner.create(context, LeaseRepository(self.engine), runs, stats, process_name())
 
     def sharer(self) -> Sharer:
-        """Raises ConfigurationError where there is nothing to share."""
-        if not self.pipeline.turns.is_shared:
-            raise ConfigurationError(
-                "--role rollup shares the work of a scheduler on PostgreSQL and InfluxDB: set TANMAI_DATABASE_URL and "
-                "TANMAI_TIMESERIES to theirs; a DuckDB or SQLite file has one process, which does everything"
-            )
-        return Sharer(self.pipeline, self.settings.rollup_every_s, JobStats(self.metrics))
+        return Sharer.of(self.pipeline, self.settings.rollup_every_s, JobStats(self.metrics))
 
     def parts(self, *, takes_readings: bool) -> Parts:
         """What the web side is made of."""
@@ -338,17 +325,7 @@ def _house(
         factors=factors,
         access=Access(TokenRepository(engine), password_hash),
         reader=AccountReader(read_only(engine), timeseries, repository.snapshot, factors, profiles, goods),
-        pipeline=_pipeline(
-            settings,
-            engine,
-            timeseries,
-            repository,
-            factors,
-            policies,
-            signer,
-            derived,
-            _turns(settings, engine, metrics),
-        ),
+        pipeline=_pipeline(settings, engine, timeseries, repository, factors, policies, signer, derived, metrics),
         roots=DailyRoots(engine, signer),
         verifier=Verifier(engine, timeseries, signer, derived, settings.data_path),
         signer=signer,
@@ -382,7 +359,7 @@ def _pipeline(
     policies: Mapping[str, Policy],
     signer: Signer,
     derived: DerivedStage,
-    turns: Turns,
+    metrics: CollectorRegistry,
 ) -> Pipeline:
     drops = DropsRepository(engine)
     usage = UsageStage(engine, timeseries, derived, drops.horizons)
@@ -399,20 +376,8 @@ def _pipeline(
         statements=StatementsStage(engine, policies, signer, settings.settle_s),
         sums=SumsStage(engine, policies, signer),
         settle_s=settings.settle_s,
-        turns=turns,
+        turns=turns_of(settings.timeseries, engine, metrics),
     )
-
-
-def _turns(settings: Settings, engine: Engine, metrics: CollectorRegistry) -> Turns:
-    """Shared with other processes where both stores are servers; a DuckDB or SQLite file is one process's anyway."""
-    if settings.timeseries == "duckdb" or engine.dialect.name != "postgresql":
-        return Alone(engine)
-    return Sharing(engine, _process_name(), ClaimStats(metrics))
-
-
-def _process_name() -> str:
-    """Names this process among those of one database."""
-    return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _make_data_directory(settings: Settings) -> None:

@@ -8,11 +8,12 @@ does nothing.
 from __future__ import annotations
 
 import threading
+from typing import Self
 
 import structlog
 
 from collectors.clock import monotonic_s, now_ms
-from collectors.errors import StoreUnavailable, TanmaiError
+from collectors.errors import ConfigurationError, StoreUnavailable, TanmaiError
 from gateway.scheduler.pipeline import Pipeline
 from gateway.scheduler.runner import JobStats
 
@@ -30,6 +31,16 @@ class Sharer:
         self._stats = stats
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="rollup", daemon=True)
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, every_s: float, stats: JobStats) -> Self:
+        """Raises ConfigurationError where there is nothing to share."""
+        if not pipeline.turns.is_shared:
+            raise ConfigurationError(
+                "--role rollup shares the work of a scheduler on PostgreSQL and InfluxDB: set TANMAI_DATABASE_URL and "
+                "TANMAI_TIMESERIES to theirs; a DuckDB or SQLite file has one process, which does everything"
+            )
+        return cls(pipeline, every_s, stats)
 
     def start(self) -> None:
         """Begin at once."""

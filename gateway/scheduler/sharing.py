@@ -16,7 +16,11 @@ Limits: CHUNK enterprises at once; docs/decisions/0023-shared-roll-up.md says wh
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import socket
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -28,8 +32,8 @@ from sqlalchemy import Engine
 
 from collectors.clock import now_ms
 from collectors.errors import StoreUnavailable
-from gateway.scheduler.turns import Part
-from gateway.store.claims_repository import ClaimLost, ClaimsRepository, Taken, guard_of
+from gateway.scheduler.turns import Alone, Part, Turns
+from gateway.store.claims_repository import IDS_PER_STATEMENT, ClaimLost, ClaimsRepository, Taken, guard_of
 from gateway.store.database import guarded
 from gateway.store.dirty_log import DirtyHoursOf, DirtyLog
 from gateway.store.kept_repository import KeptRepository
@@ -64,7 +68,7 @@ class Sharing:
     stats: ClaimStats
     chunk: int = CHUNK
     clock: Callable[[], int] = now_ms
-    known: set[int] = field(default_factory=set)  # the registry version whose enterprises have their rows
+    known: set[str] = field(default_factory=set)  # enterprises that have their rows to be claimed by
 
     @property
     def is_shared(self) -> bool:
@@ -76,12 +80,17 @@ class Sharing:
 
     def due(self, before: date, work: Callable[[Part], bool]) -> None:
         """What is due and free, chunk by chunk in the order of enterprises; each is looked at once."""
-        claims, after = ClaimsRepository(self.engine), ""
-        while True:
-            taken = claims.take_due(after, self.chunk, before, self.holder, self.clock(), CLAIM_TTL_MS)
+        claims = ClaimsRepository(self.engine)
+        left = claims.due(before)
+        claims.make_rows(set(left) - self.known)
+        self.known.update(left)
+        while left:
+            asked = left[:IDS_PER_STATEMENT]
+            taken = claims.take_due(asked, self.chunk, before, self.holder, self.clock(), CLAIM_TTL_MS)
+            last = max(taken.fences, default=asked[-1])
+            left = left[bisect_right(left, last) :]
             if not taken.fences:
-                return
-            after = max(taken.fences)
+                continue
             try:
                 with self._holding(taken):
                     if not work(self._part(taken)):
@@ -102,12 +111,8 @@ class Sharing:
             left -= taken.fences.keys()
 
     def note_prepared(self, registry_version: int, failed: Mapping[str, str]) -> None:
-        """Kept in the database; and every enterprise gets its row to be claimed by."""
+        """Kept in the database."""
         kept, text = KeptRepository(self.engine), json.dumps([registry_version, dict(failed)])
-        if registry_version not in self.known:
-            ClaimsRepository(self.engine).know()
-            self.known.clear()
-            self.known.add(registry_version)
         if kept.get(PREPARED) != text:
             kept.put(PREPARED, text)
 
@@ -148,3 +153,15 @@ class Sharing:
         while not ended.wait(RENEW_EVERY_S):
             with suppress(StoreUnavailable):  # the work finds out by itself that the database is away
                 claims.renew(fences, self.clock() + CLAIM_TTL_MS)
+
+
+def turns_of(timeseries: str, engine: Engine, metrics: CollectorRegistry) -> Turns:
+    """Shared with other processes where both stores are servers; a DuckDB or SQLite file is one process's anyway."""
+    if timeseries == "duckdb" or engine.dialect.name != "postgresql":
+        return Alone(engine)
+    return Sharing(engine, process_name(), ClaimStats(metrics))
+
+
+def process_name() -> str:
+    """Names this process among those of one database."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"

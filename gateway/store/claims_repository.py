@@ -17,11 +17,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection, Select, bindparam, exists, or_, select, union, update
+from sqlalchemy import Connection, Select, exists, or_, select, tuple_, union, update
 
 from gateway.store.database import Bind, insert, reading, writing
 from gateway.store.lease_repository import LeaseLost
-from gateway.store.schema import dirty_days, dirty_hours, due_sums, points, registry_documents
+from gateway.store.schema import dirty_days, dirty_hours, due_sums, points
 from gateway.store.upkeep_schema import rollup_claims as table
 
 IDS_PER_STATEMENT = 500  # well under what SQLite and PostgreSQL take in one IN
@@ -49,21 +49,24 @@ class ClaimsRepository:
     def __init__(self, bind: Bind) -> None:
         self._bind = bind
 
-    def know(self) -> None:
-        """Make a row, free, for every enterprise that is registered, was, or has anything due."""
+    def due(self, before: date) -> list[str]:
+        """Enterprises that have dirty hours, marked days before a day, or quarters or years to be summed; in order."""
+        of_points = dirty_hours.join(points, points.c.point_id == dirty_hours.c.point_id)
         every = union(
-            select(registry_documents.c.id).where(registry_documents.c.kind == "enterprise"),
-            *(select(one.c.enterprise) for one in (points, dirty_days, due_sums)),
+            select(points.c.enterprise).select_from(of_points),
+            select(dirty_days.c.enterprise).where(dirty_days.c.day < before.isoformat()),
+            select(due_sums.c.enterprise),
         )
+        with reading(self._bind) as connection:
+            return sorted(connection.execute(every).scalars())
+
+    def make_rows(self, enterprises: Iterable[str]) -> None:
+        """Let these be claimed: each that has no row gets one, free."""
         with writing(self._bind) as connection:
-            known = set(connection.execute(select(table.c.enterprise)).scalars())
-            self._add(connection, set(connection.execute(every).scalars()) - known)
+            _add(connection, enterprises)
 
-    def take_due(self, after: str, limit: int, before: date, holder: str, now_ms: int, ttl_ms: int) -> Taken:
-        """Take up to `limit` free enterprises above `after` that have anything due, by enterprise.
-
-        Due are dirty hours, marked days before a day, and quarters or years.
-        """
+    def take_due(self, among: Sequence[str], limit: int, before: date, holder: str, now_ms: int, ttl_ms: int) -> Taken:
+        """Take up to `limit` of these that are free and still have anything due, the first ones."""
         name = table.c.enterprise
         of_points = dirty_hours.join(points, points.c.point_id == dirty_hours.c.point_id)
         ended = dirty_days.c.day < before.isoformat()
@@ -73,13 +76,14 @@ class ClaimsRepository:
             exists(select(due_sums.c.period).where(due_sums.c.enterprise == name)),
         )
         with writing(self._bind) as connection:
-            return _take(connection, select(table).where(name > after, due).limit(limit), holder, now_ms, ttl_ms)
+            query = select(table).where(name.in_(among[:IDS_PER_STATEMENT]), due).limit(limit)
+            return _take(connection, query, holder, now_ms, ttl_ms)
 
     def take(self, enterprises: Collection[str], limit: int, holder: str, now_ms: int, ttl_ms: int) -> Taken:
         """Take up to `limit` of these that are free, whether anything is due or not."""
         wanted = sorted(enterprises)[:IDS_PER_STATEMENT]
         with writing(self._bind) as connection:
-            self._add(connection, wanted)
+            _add(connection, wanted)
             query = select(table).where(table.c.enterprise.in_(wanted)).limit(limit)
             return _take(connection, query, holder, now_ms, ttl_ms)
 
@@ -107,17 +111,10 @@ class ClaimsRepository:
             rows = connection.execute(select(table).where(table.c.expires_at_ms > now_ms))
             return {row.enterprise: row.holder for row in rows}
 
-    def _add(self, connection: Connection, enterprises: Iterable[str]) -> None:
-        rows = [{"enterprise": name, "holder": "", "fence": 0, "expires_at_ms": 0} for name in sorted(enterprises)]
-        if rows:
-            connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
-
     def _set(self, fences: Mapping[str, int], expires_at_ms: int) -> None:
-        own = update(table).where(table.c.enterprise == bindparam("of"), table.c.fence == bindparam("at"))
-        rows = [{"of": name, "at": fence, "until": expires_at_ms} for name, fence in sorted(fences.items())]
-        if rows:
-            with writing(self._bind) as connection:
-                connection.execute(own.values(expires_at_ms=bindparam("until")), rows)
+        held = tuple_(table.c.enterprise, table.c.fence).in_(sorted(fences.items()))
+        with writing(self._bind) as connection:
+            connection.execute(update(table).where(held).values(expires_at_ms=expires_at_ms))
 
 
 def guard_of(fences: Mapping[str, int]) -> Callable[[Connection], None]:
@@ -125,11 +122,18 @@ def guard_of(fences: Mapping[str, int]) -> Callable[[Connection], None]:
     return lambda connection: ClaimsRepository(connection).require(fences)
 
 
+def _add(connection: Connection, enterprises: Iterable[str]) -> None:
+    rows = [{"enterprise": name, "holder": "", "fence": 0, "expires_at_ms": 0} for name in sorted(enterprises)]
+    if rows:
+        connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
+
+
 def _take(connection: Connection, query: Select[tuple[object, ...]], holder: str, now_ms: int, ttl_ms: int) -> Taken:
     free = query.where(table.c.expires_at_ms <= now_ms).order_by(table.c.enterprise)
     rows = connection.execute(free.with_for_update(skip_locked=True)).all()
-    taken = update(table).where(table.c.enterprise == bindparam("of"))
-    values = {"holder": holder, "fence": bindparam("next"), "expires_at_ms": now_ms + ttl_ms}
-    if rows:
-        connection.execute(taken.values(values), [{"of": row.enterprise, "next": row.fence + 1} for row in rows])
-    return Taken({row.enterprise: row.fence + 1 for row in rows}, sum(row.expires_at_ms > 0 for row in rows))
+    fences = {row.enterprise: row.fence + 1 for row in rows}
+    taken = update(table).where(table.c.enterprise.in_(sorted(fences)))
+    values = {"holder": holder, "fence": table.c.fence + 1, "expires_at_ms": now_ms + ttl_ms}
+    if fences:
+        connection.execute(taken.values(values))
+    return Taken(fences, sum(row.expires_at_ms > 0 for row in rows))

@@ -23,7 +23,7 @@ from gateway.store.due_sums_repository import DueSumsRepository
 from gateway.store.kept_repository import KeptRepository
 from gateway.store.schema import dirty_hours, points
 
-DAY = date(2026, 10, 5)
+DAY, TODAY = date(2026, 10, 5), date(2026, 10, 6)
 TTL_MS = 1_000
 
 
@@ -34,28 +34,34 @@ def make_due(engine: Engine) -> None:
             row = {"point_id": number, "enterprise": name, "device": "m", "point": "p", "quantity": "energy_import"}
             connection.execute(insert(points), row)
         connection.execute(insert(dirty_hours), {"point_id": 1, "hour_ms": 0, "touched": 1})
-        DirtyDaysRepository(connection).mark([("b", "grid", DAY), ("c", "grid", date(2026, 10, 6))], "late-data")
+        DirtyDaysRepository(connection).mark([("b", "grid", DAY), ("c", "grid", TODAY)], "late-data")
         DueSumsRepository(connection).mark([("d", "2026-10")])
-        ClaimsRepository(connection).know()
 
 
-def due(engine: Engine, after: str = "", limit: int = 9, now_ms: int = 0, holder: str = "one") -> list[str]:
-    taken = ClaimsRepository(engine).take_due(after, limit, date(2026, 10, 6), holder, now_ms, TTL_MS)
+def due(engine: Engine, limit: int = 9, now_ms: int = 0, holder: str = "one") -> list[str]:
+    """What of all enterprises is taken."""
+    taken = ClaimsRepository(engine).take_due(list("abcde"), limit, TODAY, holder, now_ms, TTL_MS)
     return list(taken.fences)
 
 
 def test_what_is_due_is_found_by_every_list(engine: Engine) -> None:
     make_due(engine)
+    claims = ClaimsRepository(engine)
+    assert claims.due(TODAY) == ["a", "b", "d"]
+    assert due(engine) == []  # they have no rows yet
+    claims.make_rows("abcde")
+    claims.make_rows("abcdef")
     assert due(engine) == ["a", "b", "d"]
 
 
 def test_what_is_due_is_taken_in_order_and_once(engine: Engine) -> None:
     make_due(engine)
+    ClaimsRepository(engine).make_rows("abcde")
     assert due(engine, limit=1) == ["a"]
     assert due(engine, limit=2, holder="two") == ["b", "d"]
     assert due(engine) == []
     assert ClaimsRepository(engine).held(TTL_MS - 1) == {"a": "one", "b": "two", "d": "two"}
-    assert due(engine, after="a", now_ms=TTL_MS) == ["b", "d"]
+    assert due(engine, limit=2, now_ms=TTL_MS) == ["a", "b"]
 
 
 def test_an_enterprise_that_nobody_knows_yet_can_be_taken(engine: Engine) -> None:
