@@ -10,7 +10,7 @@ What stays true:
 - What concerns all enterprises at once is the leader's (`runner`): what changed knowledge means, ended days, closings,
   roots, retention. The others work only with the version of the registry that it has worked in.
 
-Limits: CHUNK enterprises at once; docs/decisions/0023-shared-roll-up.md says what InfluxDB cannot refuse.
+Limits: CHUNK enterprises at once; docs/decisions/0024-shared-roll-up.md says what InfluxDB cannot refuse.
 """
 
 from __future__ import annotations
