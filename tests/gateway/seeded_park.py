@@ -6,190 +6,37 @@ the meters' curves are made up here. The clock stands still at NOW.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
-from collectors.clock import HOUR_MS, to_ms
-from collectors.profile import load_profiles, shipped_config_dir
+from collectors.clock import HOUR_MS
+from collectors.profile import shipped_config_dir
 from gateway import create_app
 from gateway.access import Access
-from gateway.accounts.documents import body_of, statement_document
-from gateway.accounts.rating_documents import rating_document
 from gateway.accounts.reader import AccountReader
-from gateway.carbon import ledger
-from gateway.carbon.activities import ACTIVITIES
-from gateway.carbon.calendar import day_start_ms, days_between
-from gateway.carbon.comparison import ProductOutput, RatingInput
-from gateway.carbon.emission import draft_of
-from gateway.carbon.factors import FactorBook
-from gateway.carbon.model import Activity, Draft, Finding, MissingFactor
-from gateway.carbon.policy import load_policies
-from gateway.carbon.rating import rate
-from gateway.carbon.statement import statement_of
 from gateway.parts import HealthCheck, Parts
 from gateway.registry.loading import RegistryFile
-from gateway.registry.model import (
-    Agent,
-    Device,
-    Enterprise,
-    Evidence,
-    Feed,
-    Name,
-    Park,
-    Point,
-    Product,
-    Registry,
-    Source,
-)
+from gateway.registry.model import Name, Park, Registry
 from gateway.registry.repository import RegistryRepository
 from gateway.scheduler.daily_roots import DailyRoots
 from gateway.signing import Signer
-from gateway.store.agent_status_repository import AgentStatusRepository
-from gateway.store.canonical_json import sha256_of
 from gateway.store.database import open_database
 from gateway.store.duckdb_store import DuckDBStore
 from gateway.store.evidence_store import EvidenceStore
-from gateway.store.findings_repository import FindingsRepository
-from gateway.store.ingest_rows import SetAsideRow, StatusRow
-from gateway.store.ledger_repository import LedgerRepository
-from gateway.store.records_repository import ActivityRecord, RecordsRepository
-from gateway.store.set_aside_repository import SetAsideRepository
-from gateway.store.statements_repository import StatementsRepository, StoredRating, StoredStatement, Written
-from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
+from gateway.store.timeseries import TimeSeriesStore
 from gateway.store.token_repository import TokenRepository
+from tests.gateway.seeded_enterprises import FITTINGS, NOW_MS, OTHER_PARK, PARK, STEEL, ZONE, enterprises
+from tests.gateway.seeded_past import knowledge, seed
 
-ZONE = "Asia/Shanghai"
-NOW = datetime.fromisoformat("2026-10-21T14:05:20+08:00")
-NOW_MS = to_ms(NOW)
-TODAY = date(2026, 10, 21)
-FIRST_DAY = date(2026, 9, 1)
-WEEK_START = TODAY - timedelta(days=8)
-STEP_MS = 15 * 60_000
-
-PARK = "quanzhou-test"
-OTHER_PARK = "elsewhere"
-STEEL, DYEING, CEMENT, FITTINGS, TILES, FOREIGN = (
-    "91350505M00000019R",
-    "91350582M000000275",
-    "91350583M00000035E",
-    "91350502M000000433",
-    "91350521M00000051X",
-    "91370811M00000060J",
-)
 CONTROL_TOKEN = "control-token-of-this-start"
-
-
-def _meter(device: str, zh: str, en: str, *points: str, profile: str | None = None, kw: float = 5000) -> Device:
-    return Device(device, tuple(Point(0, device, point, point) for point in points), profile, kw, Name(zh, en))
-
-
-def _source(
-    source: str, activity: str, feeds: Sequence[str], zh: str, en: str, evidence: tuple[Evidence, ...] = ()
-) -> Source:
-    kind = ACTIVITIES[activity]
-    made = []
-    for feed in feeds:
-        device, _, point = feed.lstrip("-").rpartition(".")
-        made.append(Feed(device, point, "-1" if feed.startswith("-") else "1"))
-    return Source(
-        source, activity, kind.scope, kind.stage, tuple(made), not feeds, None, None, evidence, None, Name(zh, en)
-    )
-
-
-def _grid(*feeds: str) -> Source:
-    return _source(
-        "grid-power", "electricity.purchased", feeds or ["incomer-1.energy_import"], "外购电力", "Purchased power"
-    )
-
-
-def _incomer(profile: str = "siemens-pac2200") -> Device:
-    return _meter("incomer-1", "总进线", "Main incomer", "energy_import", "power", profile=profile)
-
-
-def _enterprises() -> tuple[Enterprise, ...]:
-    common: dict[str, Any] = {"park": PARK, "agents": (Agent("edge-1"),)}
-    green = (Evidence("certificate", "GEC-TEST-1", "2026-01-01", "2027-01-01"),)
-    return (
-        Enterprise(
-            STEEL, Name("锐钢轧制", "Ruigang Steel Rolling"), industry="C3130", consents=("platform",),
-            devices=(_incomer(), _meter("furnace-1", "加热炉", "Furnace", "energy_import", "power", profile="abb-b23")),
-            sources=(
-                _grid(),
-                _source("billets", "material.steel_semi_finished", [], "外购钢坯", "Purchased billets"),
-            ),
-            products=(Product("plate", "t", Name("钢板", "Steel plate")),), **common,
-        ),
-        Enterprise(
-            DYEING, Name("汇能印染", "Huineng Dyeing"), industry="C1713", consents=("platform",),
-            devices=(
-                _meter("export-1", "上网电量表", "Export meter", "energy_export", "power", profile="abb-b23"),
-                _meter("gas-1", "天然气流量计", "Gas meter", "gas_volume_normal", "gas_flow_normal"),
-            ),
-            sources=(
-                _source("gas-turbine", "fuel.natural_gas", ["gas-1.gas_volume_normal"], "燃气轮机", "Gas turbine"),
-                _source("power-export", "electricity.exported", ["export-1.energy_export"], "外供电力", "Power sold"),
-            ),
-            products=(Product("fabric", "t", Name("印染布", "Dyed fabric")),), **common,
-        ),
-        Enterprise(
-            CEMENT, Name("石井水泥", "Shijing Cement"), industry="C3011", consents=("platform",),
-            devices=(_incomer(), _meter("stack-1", "烟气连续监测", "Stack CEMS", "co2_mass")),
-            sources=(
-                _source("stack", "co2.measured", ["stack-1.co2_mass"], "烟囱实测", "Stack, measured"),
-                _grid(),
-            ),
-            products=(Product("clinker", "t", Name("熟料", "Clinker")),), **common,
-        ),
-        Enterprise(
-            FITTINGS, Name("清源卫浴部件", "Qingyuan Bathroom Fittings"), industry="C3383",
-            devices=(
-                _incomer("eastron-sdm630"),
-                _meter("plating-1", "电镀线", "Plating line", "energy_import", "power", profile="chint-dtsu666"),
-            ),
-            sources=(
-                _grid("incomer-1.energy_import", "-plating-1.energy_import"),
-                _source("green-power", "electricity.green", ["plating-1.energy_import"], "绿电", "Green power", green),
-            ),
-            products=(Product("fitting", "piece", Name("卫浴件", "Fitting")),), **common,
-        ),
-        Enterprise(
-            TILES, Name("海丝建陶", "Haisi Tiles"), industry="C3071", devices=(_incomer("acrel-adl400"),),
-            sources=(_grid(),), products=(Product("tile", "m2", Name("瓷砖", "Tile")),), **common,
-        ),
-        Enterprise(FOREIGN, Name("外园企业", "Enterprise elsewhere"), OTHER_PARK, "C3071", consents=("platform",)),
-    )  # fmt: skip
-
-
-# enterprise -> device.point -> mean per hour in the usage unit (kWh, Nm3, kg); the curve swings around it
-MEANS: dict[str, dict[str, float]] = {
-    STEEL: {"incomer-1.energy_import": 3050.0, "furnace-1.energy_import": 900.0},
-    DYEING: {"export-1.energy_export": 960.0, "gas-1.gas_volume_normal": 610.0},
-    CEMENT: {"incomer-1.energy_import": 1850.0, "stack-1.co2_mass": 8900.0},
-    FITTINGS: {"incomer-1.energy_import": 820.0, "plating-1.energy_import": 330.0},
-    TILES: {"incomer-1.energy_import": 640.0},
-}
-# Output of a day: product amount, and value in 10k CNY
-OUTPUT: dict[str, tuple[str, float, float]] = {
-    STEEL: ("plate", 284.0, 98.0),
-    DYEING: ("fabric", 8.0, 42.0),
-    CEMENT: ("clinker", 290.0, 31.0),
-    FITTINGS: ("fitting", 5600.0, 55.0),
-}
-COVERAGE_PPM = {TILES: 640_000}
-_POWER_OF = {"energy_import": 1.0, "energy_export": -1.0}
 
 
 @dataclass
@@ -219,15 +66,9 @@ class SeededPark:
         return {} if role is None else {"Authorization": f"Bearer {self.tokens[role]}"}
 
 
-@cache
-def _knowledge() -> tuple[FactorBook, Any, Any]:
-    config = shipped_config_dir()
-    return FactorBook.load(config), load_policies(config), load_profiles(config)
-
-
 def build_park(directory: Path, *, with_past: bool) -> SeededPark:
     """A park in a directory of its own; without a past it is only registered."""
-    factors, _policies, profiles = _knowledge()
+    factors, _policies, profiles = knowledge()
     engine = open_database(f"sqlite:///{directory / 'tanmai.sqlite'}")
     timeseries = DuckDBStore(directory / "timeseries.duckdb")
     registrar = RegistryRepository(engine)
@@ -235,7 +76,7 @@ def build_park(directory: Path, *, with_past: bool) -> SeededPark:
         Park(PARK, Name("泉州示范园区", "Quanzhou demo park"), "fujian", ZONE, 1.8),
         Park(OTHER_PARK, Name("别处园区", "Another park"), "shandong", ZONE, None),
     )
-    registrar.apply(RegistryFile(parks, _enterprises()), NOW_MS)
+    registrar.apply(RegistryFile(parks, enterprises()), NOW_MS)
     reader = AccountReader(engine, timeseries, registrar.snapshot, factors, profiles)
     access = Access(TokenRepository(engine), lambda _password: "")
     tokens = {
@@ -274,7 +115,7 @@ def build_park(directory: Path, *, with_past: bool) -> SeededPark:
     )
     park = SeededPark(engine, timeseries, registrar.snapshot(), reader, create_app(parts), tokens, signer, called)
     if with_past:
-        _seed(park)
+        seed(park)
         DailyRoots(engine, signer).make(NOW_MS + 48 * HOUR_MS)
     return park
 
@@ -295,255 +136,3 @@ def bare_park(tmp_path: Path) -> Iterator[SeededPark]:
     yield park
     park.timeseries.close()
     park.engine.dispose()
-
-
-# --- the past -------------------------------------------------------------------------------------------------------
-
-
-def _seed(park: SeededPark) -> None:
-    for place, enterprise in enumerate(MEANS):
-        _book(park, enterprise, place)
-        _measure(park, enterprise, place)
-    _records(park)
-    for enterprise in MEANS:
-        for month in ("2026-09", "2026-10"):
-            _publish(park, enterprise, month)
-        _older_months(park, enterprise)
-    _oddities(park)
-
-
-def _swing(at_ms: np.ndarray[Any, Any], place: int) -> np.ndarray[Any, Any]:
-    """Around 1: day and night, shifts, and a little unrest that is the same every time."""
-    hours = at_ms / HOUR_MS
-    day = np.sin((hours + 8 - 9 + place) / 24 * 2 * np.pi) * (0.32 if place % 2 else 0.12)
-    shifts = np.sign(np.sin((hours + place * 1.7) / 4 * np.pi)) * 0.05
-    unrest = np.sin(at_ms / 977_000.0 + place) * 0.05 + np.sin(at_ms / 3_333_000.0) * 0.04
-    return np.asarray(1 + day + shifts + unrest)
-
-
-def _day_factor(day: date, place: int) -> float:
-    weekend = 0.72 if day.weekday() == 6 else 0.9 if day.weekday() == 5 else 1.0
-    return weekend * (1 + 0.06 * float(np.sin(day.toordinal() * 1.3 + place)))
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _book(park: SeededPark, enterprise_id: str, place: int) -> None:
-    """A draft per source and ended day, and for one day a correction: a reversal and a new entry."""
-    enterprise = park.registry.enterprises[enterprise_id]
-    drafts = [
-        draft
-        for day in days_between(FIRST_DAY, TODAY)
-        for source in enterprise.sources
-        if (draft := _draft(enterprise, source, day, _day_factor(day, place))) is not None
-    ]
-    first = ledger.append(None, ledger.diff([], drafts, "automatic"), day_start_ms(TODAY, ZONE) + 600_000)
-    LedgerRepository(park.engine).append(first)
-    last = first[-1]
-    source = enterprise.source(last.draft.source)
-    assert source is not None
-    corrected = _draft(enterprise, source, last.draft.day, _day_factor(last.draft.day, place) * 1.004)
-    assert corrected is not None
-    postings = ledger.diff([last], [corrected], "late-data")
-    LedgerRepository(park.engine).append(ledger.append(last, postings, NOW_MS - 3 * HOUR_MS))
-
-
-def _draft(enterprise: Enterprise, source: Source, day: date, factor: float) -> Draft | None:
-    means = MEANS[enterprise.id]
-    if source.records:
-        amount, unit = (OUTPUT[enterprise.id][1] * 1.03 if day.day % 5 == 0 else 0.0), "t"
-    else:
-        amount = sum(float(feed.share) * means[f"{feed.device}.{feed.point}"] * 24 for feed in source.feeds) * factor
-        unit = "kg" if source.activity == "co2.measured" else ACTIVITIES[source.activity].units[0]
-    if not amount:
-        return None
-    activity = Activity(
-        enterprise=enterprise.id,
-        source=source.id,
-        kind=source.activity,
-        day=day,
-        amount_u=round(amount * 1_000) * 1_000,
-        unit=unit,
-        scope=source.scope,
-        stage=source.stage,
-        category=ACTIVITIES[source.activity].category,
-        region="fujian",
-        coverage_ppm=COVERAGE_PPM.get(enterprise.id, 1_000_000 - (day.day % 3) * 2_000),
-        estimated_ppm=18_000 if day.day == 9 else 0,
-        digest=_digest(enterprise.id, source.id, day),
-        evidenced=bool(source.evidence),
-    )
-    chosen = _knowledge()[0].choose(activity, enterprise.method, TODAY)
-    assert not isinstance(chosen, MissingFactor), chosen.en
-    return draft_of(activity, chosen)
-
-
-def _measure(park: SeededPark, enterprise_id: str, place: int) -> None:
-    """Readings every quarter of an hour and their hourly usage, for the last eight days; some devices were away."""
-    start_ms = day_start_ms(WEEK_START, ZONE)
-    at_ms = np.arange(start_ms, NOW_MS, STEP_MS, dtype=np.int64)
-    swing = _swing(at_ms, place)
-    for name, mean in MEANS[enterprise_id].items():
-        device, _, point = name.rpartition(".")
-        away = np.zeros(at_ms.size, dtype=bool)
-        if device == "plating-1":
-            away = at_ms > NOW_MS - 9 * HOUR_MS
-        elif device == "gas-1":
-            away = (at_ms > NOW_MS - 70 * HOUR_MS) & (at_ms < NOW_MS - 61 * HOUR_MS)
-        elif enterprise_id == TILES:
-            away = (at_ms // (5 * HOUR_MS)) % 3 == 0
-        counter = 182_345.6 + np.cumsum(swing) * mean / 4
-        _store(park, enterprise_id, device, point, at_ms[~away], counter[~away])
-        gauge = {"gas-1": "gas_flow_normal"}.get(device, "power")
-        _store(park, enterprise_id, device, gauge, at_ms[~away], (swing * mean * _POWER_OF.get(point, 1.0))[~away])
-        _use(park, enterprise_id, device, point, at_ms, swing * mean / 4, away)
-
-
-def _store(park: SeededPark, enterprise: str, device: str, point: str, at_ms: Any, values: Any) -> None:
-    known = park.registry.points_by_name.get((enterprise, device, point))
-    if known is not None:
-        ids = np.full(at_ms.size, known.point_id, np.int32)
-        park.timeseries.append(ReadingColumns(ids, at_ms, np.round(values, 3), np.zeros(at_ms.size, np.uint8)))
-
-
-def _use(park: SeededPark, enterprise: str, device: str, point: str, at_ms: Any, amounts: Any, away: Any) -> None:
-    hour_ms = at_ms // HOUR_MS * HOUR_MS
-    hours, inverse = np.unique(hour_ms, return_inverse=True)
-    amount_u = np.round(np.bincount(inverse, weights=amounts) * 1_000_000).astype(np.int64)
-    away_share = np.bincount(inverse, weights=away.astype(float)) / np.bincount(inverse)
-    point_id = park.registry.points_by_name[enterprise, device, point].point_id
-    park.timeseries.put_usage(
-        UsageColumns(
-            np.full(hours.size, point_id, np.int32),
-            hours,
-            amount_u,
-            np.round(amount_u * away_share).astype(np.int64),
-            np.round((1 - away_share) * HOUR_MS).astype(np.int64),
-        )
-    )
-
-
-def _records(park: SeededPark) -> None:
-    records = []
-    for enterprise, (product, daily, value) in OUTPUT.items():
-        for month, days in (("2026-09", 30), ("2026-10", 31)):
-            start = date.fromisoformat(f"{month}-01")
-            end = start + timedelta(days=days)
-            unit = park.registry.enterprises[enterprise].products[0].unit
-            rows = (
-                ("product", product, daily * days, unit),
-                ("economic", "output_value", value * days, "10k_cny"),
-                ("economic", "added_value", value * days * 0.24, "10k_cny"),
-            )
-            records += [
-                ActivityRecord(
-                    enterprise, f"{subject}-{month}", kind, subject, start, end, round(amount * 1_000_000), unit_of
-                )
-                for kind, subject, amount, unit_of in rows
-            ]
-    for day in days_between(FIRST_DAY, TODAY):
-        if day.day % 5 == 0:
-            amount_u = round(OUTPUT[STEEL][1] * 1.03 * 1_000) * 1_000
-            records.append(
-                ActivityRecord(
-                    STEEL,
-                    f"billets-{day}",
-                    "source",
-                    "billets",
-                    day,
-                    day + timedelta(days=1),
-                    amount_u,
-                    "t",
-                    "送货单 8841",
-                )
-            )
-    RecordsRepository(park.engine).add(records, NOW_MS)
-
-
-def _publish(park: SeededPark, enterprise_id: str, month: str) -> None:
-    enterprise = park.registry.enterprises[enterprise_id]
-    start = date.fromisoformat(f"{month}-01")
-    end = min((start + timedelta(days=32)).replace(day=1), TODAY)
-    book = LedgerRepository(park.engine)
-    newest = book.newest(enterprise_id)
-    days = (end - start).days
-    statement = statement_of(
-        enterprise,
-        month,
-        book.standing(enterprise_id, None, start, end),
-        days=days,
-        findings_open=1 if enterprise_id == DYEING else 0,
-        last_seq=newest.seq if newest else 0,
-    )
-    store = StatementsRepository(park.engine)
-    store.put_all([Written(_open(enterprise_id, month, body_of(statement_document(statement, 1, "open"))))], NOW_MS)
-    if month == "2026-09":
-        body = body_of(statement_document(statement, 1, "closed"))
-        store.freeze(enterprise_id, month, 1, body, park.signer.sign("tanmai-statement", body), NOW_MS)
-    product, daily, value = OUTPUT.get(enterprise_id, ("", 0.0, 0.0))
-    unit = enterprise.products[0].unit
-    output = (
-        (ProductOutput(product, unit, round(daily * days * 1_000_000)),)
-        if product
-        else (ProductOutput(enterprise.products[0].id, unit, None),)
-    )
-    given = RatingInput(enterprise.industry, output, round(value * days * 1_000_000) or None)
-    rating = rating_document(rate(statement, _knowledge()[1]["four-colour-demo"], given), 1)
-    rated = StoredRating(enterprise_id, month, 1, rating.colour, body_of(rating), NOW_MS)
-    store.put_all([Written(rating=rated)], NOW_MS)
-
-
-def _open(enterprise_id: str, month: str, body: str) -> StoredStatement:
-    return StoredStatement(enterprise_id, month, 1, "open", body, sha256_of(body), "", None, NOW_MS)
-
-
-def _older_months(park: SeededPark, enterprise_id: str) -> None:
-    """Statements of months whose entries are not seeded, scaled from September, for the history chart."""
-    store = StatementsRepository(park.engine)
-    september = park.reader.history(enterprise_id, ["2026-09"])["2026-09"]
-    for back, month in enumerate(("2026-08", "2026-07", "2026-06", "2026-05", "2026-04"), 1):
-        scale = 1 + 0.05 * back * (-1) ** back
-        older = msgspec.structs.replace(
-            september,
-            period=month,
-            by_scope={scope: round(amount * scale, 3) for scope, amount in september.by_scope.items()},
-            by_source=(),
-            status="open",
-            signature="",
-        )
-        store.put_all([Written(_open(enterprise_id, month, body_of(older)))], NOW_MS)
-
-
-def _oddities(park: SeededPark) -> None:
-    """A finding of each severity, readings set aside, and agents' words."""
-    at_ms = NOW_MS - 66 * HOUR_MS
-    odd = (
-        (STEEL, "counter.glitch", "incomer-1.energy_import", "warning", "一个读数 0 偏离前后趋势，已剔除。",
-         "One reading of 0 lies off the line before and after it; it was dropped."),
-        (DYEING, "counter.gap", "gas-1.gas_volume_normal", "info", "9 小时没有读数；用量按时间线性分摊并标为估算。",
-         "No readings for 9 hours; usage was spread over them and is marked as estimated."),
-        (DYEING, "counter.quarantined", "export-1.energy_export", "error", "读数下降且无法归类，已隔离，待判断。",
-         "The counter fell and the fall fits no class; it is set apart until an operator decides."),
-    )  # fmt: skip
-    for enterprise, name, subject, severity, zh, en in odd:
-        finding = Finding(name, enterprise, subject, at_ms, severity, {"before": 1234.5, "value": 0.0}, zh, en)  # type: ignore[arg-type]
-        FindingsRepository(park.engine).replace(
-            enterprise, subject, at_ms, at_ms + 1, [finding], NOW_MS, prefixes=(name,)
-        )
-    SetAsideRepository(park.engine).add(
-        [
-            SetAsideRow(NOW_MS - 5 * HOUR_MS, STEEL, "edge-1", "01K7", "unknown_point", "no point power_x", 96, b"{}"),
-            SetAsideRow(
-                NOW_MS - 20 * HOUR_MS, STEEL, "edge-1", "", "undecodable", "the payload is no JSON", 1, b"\xff"
-            ),
-        ]
-    )
-    online = '{"v":1,"online":true,"buffer":{"batches":2,"readings":118,"bytes":20480,"lost_readings":0}}'
-    AgentStatusRepository(park.engine).put(
-        [
-            StatusRow(enterprise, "edge-1", NOW_MS - 40_000 * place - 21_000, place != 4, online)
-            for place, enterprise in enumerate(MEANS, 1)
-        ]
-    )

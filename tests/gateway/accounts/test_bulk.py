@@ -11,7 +11,8 @@ from gateway.accounts.documents import StatementDocument, body_of
 from gateway.accounts.stored import statements_of_period
 from gateway.store.canonical_json import sha256_of
 from gateway.store.schema import ratings, statements
-from tests.gateway.seeded_park import STEEL, SeededPark
+from tests.gateway.seeded_enterprises import STEEL
+from tests.gateway.seeded_park import SeededPark
 
 IDS = [f"91350500M{number:09d}" for number in range(1, 41)]
 MONTH = "2026-10"

@@ -6,7 +6,8 @@ from sqlalchemy import func, select
 
 from gateway.accounts.periods import parse_period
 from gateway.store.schema import ledger_entries
-from tests.gateway.seeded_park import CEMENT, DYEING, FITTINGS, MEANS, NOW_MS, PARK, STEEL, TILES, SeededPark
+from tests.gateway.seeded_enterprises import CEMENT, DYEING, FITTINGS, MEANS, NOW_MS, PARK, STEEL, TILES
+from tests.gateway.seeded_park import SeededPark
 
 OCTOBER = parse_period("2026-10")
 

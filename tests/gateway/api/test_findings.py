@@ -8,7 +8,8 @@ from collectors.clock import HOUR_MS
 from gateway.carbon.model import Finding
 from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.findings_repository import FindingsRepository
-from tests.gateway.seeded_park import FITTINGS, STEEL, TODAY, SeededPark
+from tests.gateway.seeded_enterprises import FITTINGS, STEEL, TODAY
+from tests.gateway.seeded_park import SeededPark
 
 AT_MS = 1_791_000_000_000 // HOUR_MS * HOUR_MS  # 2026-10-03
 PATH = f"/api/v1/enterprises/{STEEL}/findings"

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from gateway.store.ledger_repository import LedgerRepository
-from tests.gateway.seeded_park import STEEL, SeededPark
+from tests.gateway.seeded_enterprises import STEEL
+from tests.gateway.seeded_park import SeededPark
 
 
 def test_a_proof_is_of_the_entry_that_was_asked_for(seeded_park: SeededPark) -> None:

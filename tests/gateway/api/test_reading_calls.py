@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.seeded_park import DYEING, FITTINGS, FOREIGN, MEANS, OTHER_PARK, PARK, STEEL, SeededPark
+from tests.gateway.seeded_enterprises import DYEING, FITTINGS, FOREIGN, MEANS, OTHER_PARK, PARK, STEEL
+from tests.gateway.seeded_park import SeededPark
 
 ENTERPRISE = f"/api/v1/enterprises/{STEEL}"
 POINT = "point=incomer-1.energy_import&from=2026-10-20&to=2026-10-21"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.store.evidence_store import sha256_of_bytes
-from tests.gateway.seeded_park import FITTINGS, STEEL, SeededPark
+from tests.gateway.seeded_enterprises import FITTINGS, STEEL
+from tests.gateway.seeded_park import SeededPark
 
 PATH = f"/api/v1/enterprises/{STEEL}/activity-records"
 EVIDENCE = f"/api/v1/enterprises/{STEEL}/evidence"

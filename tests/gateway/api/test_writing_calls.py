@@ -8,7 +8,8 @@ import pytest
 
 from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.records_repository import RecordsRepository
-from tests.gateway.seeded_park import CONTROL_TOKEN, FITTINGS, STEEL, TODAY, SeededPark
+from tests.gateway.seeded_enterprises import FITTINGS, STEEL, TODAY
+from tests.gateway.seeded_park import CONTROL_TOKEN, SeededPark
 
 PATH = f"/api/v1/enterprises/{STEEL}/activity-records"
 

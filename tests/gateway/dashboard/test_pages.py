@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from waitress.server import create_server
 
 from gateway.dashboard import views
-from tests.gateway.seeded_park import FITTINGS, PARK, STEEL, SeededPark
+from tests.gateway.seeded_enterprises import FITTINGS, PARK, STEEL
+from tests.gateway.seeded_park import SeededPark
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = (

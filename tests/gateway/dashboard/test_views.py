@@ -15,7 +15,8 @@ from gateway.accounts.rating_documents import NextColour
 from gateway.dashboard.figures import change, cut, gauge_place, number, percent, printed
 from gateway.dashboard.languages import CATALOGUE
 from gateway.dashboard.pages import strip_runs
-from tests.gateway.seeded_park import DYEING, FITTINGS, PARK, STEEL, TILES, SeededPark
+from tests.gateway.seeded_enterprises import DYEING, FITTINGS, PARK, STEEL, TILES
+from tests.gateway.seeded_park import SeededPark
 
 PAGES = (
     f"/parks/{PARK}",
