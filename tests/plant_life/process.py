@@ -66,7 +66,9 @@ class Process:
             try:
                 results.append(JOB_OF[name].run(context, at_ms))
             except Exception as failure:
-                if not (rivals and isinstance(failure, LeaseLost)):
+                if rivals and isinstance(failure, LeaseLost):
+                    results.append({"overtaken": str(failure)})
+                else:
                     failures.append(failure)
                 raise
             return results[-1]

@@ -18,7 +18,8 @@ from unittest.mock import patch
 from sqlalchemy import Connection, Engine, event
 
 PATIENCE_S = 120  # of real time, for the other's turn: beyond it the two wait for each other
-SWITCH = 0.15  # chance to be paused where that is possible
+LONGEST_LEAD = 120  # places that the first passes, at most, before the second begins
+SWITCH = 0.15  # chance to be paused at each place from then on
 
 
 class Turns:
@@ -30,6 +31,7 @@ class Turns:
         self._at_work: dict[int, bool] = {}  # thread -> which of the two it is
         self._done = {False: False, True: False}
         self._failures: list[BaseException] = []
+        self._lead = rng.randrange(1, LONGEST_LEAD)  # places that the first has still to itself
         self.switches = 0
 
     def run(self, first: Callable[[], None], second: Callable[[], None]) -> None:
@@ -45,7 +47,10 @@ class Turns:
 
     def breathe(self) -> None:
         """Perhaps the other one goes on from here."""
-        if threading.get_ident() in self._at_work and self._rng.random() < SWITCH:
+        if threading.get_ident() not in self._at_work:
+            return
+        self._lead -= 1
+        if self._lead == 0 or (self._lead < 0 and self._rng.random() < SWITCH):
             self.give_way()
 
     def give_way(self) -> None:
