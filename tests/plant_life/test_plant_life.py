@@ -6,14 +6,15 @@ from what truly passed and compares. Nothing waits, and nothing but the seed dec
 - the plants: `layouts` (what there is), `instruments` (what truly passes and what is shown of it), `deliveries` (what
   arrives, when), `papers` (business records), `plants` (their registry file);
 - what happens: `script` (drawn before it begins), `world` (people, gateways and time);
-- the gateway: `terms` (settings by seed), `machine` (killed and started again), `process` (the real house), `turns` (two
-  of them side by side), `quick_store`, `books` (its database as an auditor reads it);
+- the gateway: `terms` (settings by seed), `machine` (killed and started again), `process` (the real house), `turns`
+  (two of them side by side), `quick_store`, `books` (its database as an auditor reads it);
 - the truth: `truth` (usage by the hour), `knowledge` (published factors), `account` (entries), `expected` (statements);
 - the verdict: `oracle`, and a file for each kind of paper: `oracle_statements`, `oracle_sums`, `oracle_ratings`,
   `oracle_kept` (raw readings given up), `oracle_proofs`. `test_planted` shows that it would see a fault.
 
-The truth is worked out without the product's accounting. `make life SEED=…` tells the story of one seed. CI lives through
-6 worlds, others through 2; LIFE_SEEDS=… says otherwise. A seed that fails goes into `seeds.txt` with what it found.
+The truth is worked out without the product's accounting. `make life SEED=…` tells the story of one seed. CI lives
+through 6 worlds, others through 2; LIFE_SEEDS=… says otherwise. A seed that fails goes into `seeds.txt` with what it
+found.
 """
 
 from __future__ import annotations
