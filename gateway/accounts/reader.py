@@ -45,6 +45,7 @@ from gateway.accounts.proofs import Growth, Proof, RootDocument, growth_of, proo
 from gateway.accounts.rating_documents import Colour, RatingDocument, with_trend
 from gateway.accounts.series import ReadingsDocument, UsageDocument, readings_of, usage_of
 from gateway.accounts.stored import ChangeDocument, EntryFilter
+from gateway.accounts.versions import VersionItem, versions_of
 from gateway.carbon.calendar import local_day
 from gateway.carbon.cbam import NO_DEFAULTS, Defaults
 from gateway.carbon.factors import FactorBook
@@ -96,6 +97,10 @@ class AccountReader:
     ) -> SignedStatement | None:
         """A closed statement with its signature; None for a version that is not there or not closed."""
         return stored.signed_statement_of_period(self._engine, enterprise, period.text, version)
+
+    def versions(self, enterprise: str, period: Period) -> list[VersionItem]:
+        """Every version of the statement of a month, quarter or year, oldest first."""
+        return versions_of(self._engine, enterprise, period.text)
 
     def rating(self, enterprise: str, period: Period, *, version: int | None = None) -> RatingDocument | None:
         """The rating of a month, quarter or year with its trend; None where there is none."""

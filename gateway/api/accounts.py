@@ -24,7 +24,7 @@ from gateway.accounts.registered import bilingual
 from gateway.api import paging
 from gateway.api.account_tables import FORMATS, PARQUET, AccountItem
 from gateway.api.auth import allowed, caller, parts
-from gateway.api.openapi import SPEC, answers, checked_query
+from gateway.api.openapi import SPEC, answers, checked_query, describe_also
 from gateway.api.problem import ApiProblem, ProblemDocument
 from gateway.api.queries import AccountsQuery, period_of
 from gateway.registry.model import Enterprise
@@ -47,6 +47,7 @@ def _in_other_formats(view: Callable[[], ResponseReturnValue]) -> Callable[[], R
         kind = _negotiated()
         return view() if kind not in FORMATS else _streamed(kind)
 
+    describe_also(negotiated, FORMATS)
     return negotiated
 
 

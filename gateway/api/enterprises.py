@@ -13,6 +13,7 @@ from gateway.accounts.documents import EntryDocument, FindingDocument, SignedSta
 from gateway.accounts.rating_documents import RatingDocument
 from gateway.accounts.registered import EnterpriseDocument, EnterpriseItem, enterprise_document, enterprise_item
 from gateway.accounts.series import ReadingsDocument, UsageDocument
+from gateway.accounts.versions import VersionItem
 from gateway.api import paging
 from gateway.api.auth import READERS, allowed, caller, enterprise_or_404, parts
 from gateway.api.openapi import SPEC, answers
@@ -22,6 +23,7 @@ from gateway.api.queries import (
     EntriesQuery,
     FindingsQuery,
     NoQuery,
+    PeriodQuery,
     SeriesQuery,
     UsageQuery,
     VersionQuery,
@@ -41,6 +43,11 @@ LONGEST_USAGE = timedelta(days=400)
 class EnterprisePage(msgspec.Struct, frozen=True, kw_only=True):
     items: list[EnterpriseItem]
     next: str | None
+
+
+class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[VersionItem]
+    next: None  # a period has few versions: they come at once
 
 
 class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +117,17 @@ def show_signed_account(enterprise: str, query: VersionQuery) -> SignedStatement
     if signed is None:
         raise ApiProblem(404, "not-closed", f"Only what is closed is signed; no such version of {period.text} is.")
     return signed
+
+
+@blueprint.get("/<enterprise>/account/versions")
+@allowed(*READERS)
+@SPEC.validate(resp=answers(VersionPage), tags=TAGS)
+def list_account_versions(enterprise: str, query: PeriodQuery) -> VersionPage:
+    """Every version of a month's, quarter's or year's statement, oldest first: what it stated and why the next came."""
+    known, period = enterprise_or_404(enterprise), period_of(query.period)
+    if period.kind == "day":
+        raise ApiProblem(400, "bad-period", f"Months, quarters and years have versions; {period.text} is a day.")
+    return VersionPage(items=parts().reader.versions(known.id, period), next=None)
 
 
 @blueprint.get("/<enterprise>/rating")

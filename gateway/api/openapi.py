@@ -7,6 +7,7 @@ scripts from a content delivery network, so they are off and `/docs` is a page o
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, get_origin
 
 import msgspec
@@ -72,6 +73,11 @@ def answers(model: Any, **others: Any) -> Response:
     return Response(HTTP_200=model, **_PROBLEMS, **others)
 
 
+def describe_also(view: Callable[..., Any], kinds: Iterable[str]) -> None:
+    """Say that a view's answer also comes as these media types, which have no schema of JSON."""
+    vars(view)["also_as"] = tuple(kinds)
+
+
 def specification(version: str) -> dict[str, Any]:
     """The whole document; needs an application context."""
     document: dict[str, Any] = copy.deepcopy(SPEC.spec)
@@ -85,7 +91,10 @@ def specification(version: str) -> dict[str, Any]:
                 if int(status) >= 400 and "application/json" in content:
                     content[PROBLEM_TYPE] = content.pop("application/json")
     for rule in current_app.url_map.iter_rules():
-        own = getattr(current_app.view_functions[rule.endpoint], "openapi", None)  # a view that brings its description
+        view = current_app.view_functions[rule.endpoint]
+        for kind in getattr(view, "also_as", ()):
+            document["paths"][rule.rule]["get"]["responses"]["200"]["content"][kind] = {}
+        own = getattr(view, "openapi", None)  # a view that brings its description
         for method in rule.methods & {"GET", "POST"} if own and rule.methods else ():
             document["paths"].setdefault(rule.rule, {})[method.lower()] = own
     return document

@@ -21,6 +21,7 @@ READING_CALLS = (
     ENTERPRISE,
     f"{ENTERPRISE}/account?period=2026-10",
     f"{ENTERPRISE}/account/signed?period=2026-09",
+    f"{ENTERPRISE}/account/versions?period=2026-09",
     f"{ENTERPRISE}/rating?period=2026-10",
     f"{ENTERPRISE}/entries?period=2026-10",
     f"{ENTERPRISE}/findings",
@@ -274,3 +275,5 @@ def test_the_description_names_every_call_and_loads_nothing_from_outside(seeded_
     page = seeded_park.get("/docs", None).text
     assert "/api/v1/accounts" in page
     assert 'src="http' not in page
+    accounts = document["paths"]["/api/v1/accounts"]["get"]["responses"]["200"]["content"]
+    assert {"application/json", "application/x-ndjson", "text/csv", "application/vnd.apache.parquet"} == set(accounts)

@@ -232,6 +232,13 @@ def test_every_call_and_command_that_knows_months_knows_quarters_and_years(summe
     assert (first["version"], second["version"], second["predecessor"]) == (1, 2, 1)
     assert asked(f"{own}/account?period=2026-Q3") == second
     assert second["corrections"][0]["reasons"] == ["late-data"]
+    history = asked(f"{own}/account/versions?period=2026-Q3")["items"]
+    assert [(one["version"], one["predecessor"], one["hash"]) for one in history] == [
+        (1, None, first["hash"]),
+        (2, 1, second["hash"]),
+    ]
+    assert [one["reasons"] for one in history] == [[], ["late-data"]]
+    assert history[1]["lifecycle_kg"] == second["lifecycle_kg"] != history[0]["lifecycle_kg"]
     assert asked(f"{own}/account?period=2026")["status"] == "open"
     assert asked(f"{own}/account/signed?period=2026-Q3&version=1")["jws"].count(".") == 2
     rated = asked(f"{own}/rating?period=2026-Q3")
