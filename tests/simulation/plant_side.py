@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -52,6 +52,9 @@ class Disk:
         cursor = self._connection.execute(sql)
         self._fuse.burn("after the buffer's commit")
         return cursor
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> sqlite3.Cursor:
+        return self._connection.executemany(sql, rows)
 
     @property
     def in_transaction(self) -> bool:
