@@ -42,7 +42,7 @@ from gateway.store.duckdb_columns import Columns, columns_of, notes, readings_of
 from gateway.store.duckdb_file import CIRCUMSTANCES, first_line, open_file
 from gateway.store.timeseries import Archived, DirtyHours, Int32s, ReadingColumns, UsageColumns
 
-MEMORY_LIMIT_MIB = 512
+MEMORY_LIMIT_MIB = 96  # of its buffers; chosen by what a gateway may hold under load (docs/performance.md)
 THREADS = 2
 # Pairs remembered so as not to note them twice; forgetting costs a second note, nothing else.
 NOTED_LIMIT = 1_000_000
