@@ -72,6 +72,7 @@ def _unknown_device(arrival: Arrival, directory: Directory) -> str | None:
     return f"enterprise {arrival.enterprise} has no device {arrival.sender!a}: add it to the registry"
 
 
+# What one of these looks at beside the registry has to stand in `Marks`.
 MESSAGE_CHECKS: tuple[MessageCheck, ...] = (
     MessageCheck("other_enterprise", _other_enterprise),
     MessageCheck("too_large", _too_large),

@@ -112,6 +112,27 @@ def test_over_the_size_limit_the_oldest_go_and_are_counted(
     assert open_at().stats().dropped_readings == 6  # the count outlives a restart
 
 
+def test_a_full_buffer_takes_a_batch_with_the_same_work_however_much_waits(
+    open_at: OpenAt, make_readings: Readings, now_ms: int, tmp_path: Path
+) -> None:
+    def steps(waiting: int) -> int:
+        """Of SQLite's machine, by tens, for one more batch in a buffer that is full with so many."""
+        path = tmp_path / f"{waiting}.sqlite"
+        with closing(open_buffer(path, BufferLimits(), now_ms)) as roomy:
+            roomy.append_all([make_readings(1)] * waiting, now_ms)
+            full = roomy.stats().payload_bytes
+        with closing(open_buffer(path, BufferLimits(max_bytes=full), now_ms)) as buffer:
+            buffer.append_all([make_readings(1)], now_ms)  # the first append asks for the oldest, once
+            counted: list[None] = []
+            buffer._connection.set_progress_handler(lambda: counted.append(None), 10)
+            buffer.append_all([make_readings(1)], now_ms)
+            buffer._connection.set_progress_handler(None, 0)
+            assert buffer.stats().dropped_batches == 2
+        return len(counted)
+
+    assert steps(2_000) < 2 * steps(20)
+
+
 def test_it_knows_of_which_time_the_newest_stretch_of_dropped_batches_is(
     open_at: OpenAt, make_readings: Readings, now_ms: int
 ) -> None:

@@ -110,6 +110,12 @@ def quick() -> TimingLimits:
     return TimingLimits(timeout_s=0.15, max_registers=125, retries=0)
 
 
+@pytest.fixture
+def patient() -> TimingLimits:
+    """Limits for a read that is answered, however busy the machine is."""
+    return TimingLimits(timeout_s=10, max_registers=125, retries=0)
+
+
 class RawSlave:
     """The far end of a pseudo-terminal: what arrives goes to `answer` whenever the line falls silent."""
 

@@ -304,7 +304,7 @@ def test_a_tcp_server_of_libmodbus_gives_each_unit_its_own_values_around_one_tha
 ) -> None:
     port, units, dead = free_port(), (1, 2, 247), 3
     meter = load_profile(shipped_config_dir() / "meter_profiles" / "eastron-sdm630.yaml")
-    hasty = replace(meter, timing=replace(meter.timing, timeout_s=0.3, retries=0))
+    hasty = replace(meter, timing=replace(meter.timing, timeout_s=1, retries=0))
     server = libmodbus_server(port, *units)
     for unit in units:
         for point in ("power", "energy_import"):

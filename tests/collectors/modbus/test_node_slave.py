@@ -77,7 +77,7 @@ def test_meters_behind_one_tcp_address_give_their_own_values(
     port = free_port()
     meters = {unit: profile_of(name) for unit, name in enumerate(VALUES, 1)}
     node_slave({"tcp": port}, {unit: registers_of(meter, VALUES[meter.id]) for unit, meter in meters.items()})
-    absent = replace(meters[1], timing=replace(meters[1].timing, timeout_s=0.3, retries=0))
+    absent = replace(meters[1], timing=replace(meters[1].timing, timeout_s=1, retries=0))
 
     with closing(open_driver(Bus("bus", "modbus-tcp", "127.0.0.1", port))) as driver:
         for unit, meter in meters.items():

@@ -15,7 +15,7 @@ from collectors.modbus.simulated_meter import Fault, SimulatedMeter, SimulatedMe
 from collectors.profile import MeterProfile, TimingLimits, load_profiles, shipped_config_dir
 
 GRID: dict[str, float | None] = {"frequency": 50.0, "voltage_l1": 231.0, "voltage": 230.0}
-QUICK = quick_limits(timeout_s=0.2, pause_s=0.0)
+QUICK = quick_limits(timeout_s=0.7, pause_s=0.0)
 
 
 @pytest.fixture(scope="module")
