@@ -117,6 +117,12 @@ class ChangedRules:
             self.done_with[:] = [(registry.version, published)]
         return sum(found, RulesDone())
 
+    def awaits(self, registry: Registry, enterprise: str) -> bool:
+        """Whether a point of an enterprise means something else than its hours were computed with."""
+        own = replace(registry, enterprises={enterprise: registry.enterprises[enterprise]})
+        kept = KeptRepository(self.engine).get(POINTS + enterprise)
+        return bool(_changed(own, _point_prints(own, self.usage.derived.steam), {enterprise: kept or NOTHING}))
+
     def _differing(self, registry: Registry, published: Published, kept: Kept) -> Collection[str]:
         """Who has to be compared; everybody if somebody's fingerprints cannot be taken: he is found one by one."""
         try:

@@ -1,8 +1,8 @@
 """Raw readings are kept for a set time; hourly usage, entries and a proof of each day are kept for good.
 
 The retention job moves each enterprise's horizon on, day by day, and forgets raw readings before it. A day is given up
-only when its month is closed, no hour or day of it or before it waits to be computed, and every entry that stands on it
-is what its readings give at that moment.
+only when its month is closed, no hour or day of it or before it waits to be computed, no point of the enterprise was
+told otherwise since the last roll-up, and every entry that stands on it is what its readings give at that moment.
 
 What stays true:
 - Proofs and horizon are one transaction, before anything is forgotten: a crash in between forgets with the next run.
@@ -38,6 +38,7 @@ from gateway.scheduler.changed_rules import LONG_AGO_MS
 from gateway.scheduler.days import month_days, month_of
 from gateway.scheduler.pipeline import Pipeline
 from gateway.scheduler.series import around, each_point
+from gateway.scheduler.turns import Part
 from gateway.scheduler.usage_stage import CLAIM_HOURS, neighbours, rules_of
 from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.drops_repository import DropsRepository
@@ -92,16 +93,17 @@ class Retention:
 
     def _piece(self, name: str, now_ms: int, kept_days: int) -> tuple[Registry, int, str]:
         """Move an enterprise's horizon over one piece, while nobody else works on it; 0 days = nothing left to do."""
-        found: list[tuple[int, str]] = []
-        with self.pipeline.lock, self.pipeline.turns.begin():
-            registry = self.pipeline.registry()
+        found: list[tuple[Registry, int, str]] = []
+
+        def advance(_: Part) -> None:
+            registry = self.pipeline.registry()  # only now: another may have come while this turn was waited for
             enterprise = registry.enterprises.get(name)
-            if enterprise is None:
-                return registry, 0, ""
-            self.pipeline.turns.each(
-                [name], lambda _: found.append(self._advance(registry, enterprise, now_ms, kept_days))
-            )
-        return registry, *found[-1]
+            moved = (0, "") if enterprise is None else self._advance(registry, enterprise, now_ms, kept_days)
+            found.append((registry, *moved))
+
+        with self.pipeline.lock, self.pipeline.turns.begin():
+            self.pipeline.turns.each([name], advance)
+        return found[-1]
 
     def _advance(self, registry: Registry, enterprise: Enterprise, now_ms: int, kept_days: int) -> tuple[int, str]:
         """Move the horizon over one piece; gives the point-days given up, and why days that are old enough stay."""
@@ -144,6 +146,8 @@ class Retention:
         self, registry: Registry, enterprise: Enterprise, points: Sequence[int], first: date, end: date
     ) -> tuple[date, str]:
         """The first of these days that cannot be given up yet, and why; `end` if all can."""
+        if self.pipeline.changed_rules.awaits(registry, enterprise.id):
+            return first, "a point was told otherwise, and waits for the roll-up"
         zone = registry.park_of(enterprise.id).timezone
         for month in sorted({month_of(day) for day in days_between(first, end)}):
             stated = StatementsRepository(self.engine).newest(enterprise.id, month)

@@ -145,6 +145,28 @@ def test_days_that_wait_or_are_not_as_booked_stay(plant: Plant) -> None:
     assert give_up(plant).waiting == {PLANT: "2026-09-02 is not what its readings give: see `tanmai verify`"}
 
 
+def test_a_replacement_that_is_declared_late_is_worked_in_before_its_readings_go(plant: Plant) -> None:
+    fill(plant)
+    old = steady("2026-08-20 00:00", 7 * 24, 50.0, 3.0, every_min=60)  # shows 554 at last; an hour later it is another
+    new = steady("2026-08-27 02:00", 18 * 24, 13.0, 3.0, every_min=60)
+    plant.put("gas", "volume", [*old, *new])
+    plant.roll_up(NOW)
+    unclear = plant.standing()["burner", "2026-08-27"]
+    text = plant.house.operations.call("registry_show")["text"]
+    declared = "{device: gas, at: 2026-08-27 01:00:00+08:00, final: {volume: 557}, initial: {volume: 10}}"
+    declared = text.replace("  products:", f"  replacements: [{declared}]\n  products:", 1)
+    plant.house.operations.call("registry_apply", text=declared, file="registry.yaml")
+    done = give_up(plant)
+    assert done.waiting == {PLANT: "a point was told otherwise, and waits for the roll-up"}
+    assert (done.enterprises, done.point_days) == (1, 12)  # the other one's
+    plant.roll_up(NOW)
+    stands = plant.standing()
+    assert stands["burner", "2026-08-27"] == stands["burner", "2026-08-28"] != unclear
+    assert give_up(plant).waiting == {}
+    assert plant.standing() == stands
+    assert verified(plant)["checked"]["entries_on_kept_digests"] > 0
+
+
 def test_a_day_booked_again_for_another_reason_takes_the_digest_that_was_kept(plant: Plant) -> None:
     fill(plant)
     give_up(plant)
