@@ -47,11 +47,15 @@ class DirtyDaysRepository:
             upsert(connection, table, rows)
 
     def claim(self, limit: int, before: date, enterprises: Collection[str] | None = None) -> list[DirtyDay]:
-        """Up to `limit` marked days before a day, earliest first; None = of all enterprises. Removes nothing."""
+        """Up to `limit` marked days before a day; None = of all enterprises. Removes nothing.
+
+        One enterprise after the other, each with its earliest days first: what a whole enterprise needs is then done
+        once, however many claims a long list takes.
+        """
         query = (
             select(table)
             .where(table.c.day < before.isoformat())
-            .order_by(table.c.day, table.c.enterprise, table.c.source)
+            .order_by(table.c.enterprise, table.c.day, table.c.source)
             .limit(limit)
         )
         if enterprises is not None:

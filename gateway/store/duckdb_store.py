@@ -83,9 +83,13 @@ delete from usage_hourly using incoming
 where usage_hourly.point_id = incoming.point_id and usage_hourly.hour_ms = incoming.hour_ms
 and usage_hourly.hour_ms between $first and $last
 """
+# First whose turn it is, then their hours: putting all that wait in order at every claim costs ten times as much.
 _CLAIM = """
-select point_id, hour_ms from dirty_hour group by point_id, hour_ms
-order by min(min(touched)) over (partition by point_id), point_id, hour_ms limit $limit
+with waiting as (select point_id, min(touched) as since, count(*) as notes from dirty_hour group by point_id),
+upto as (select *, sum(notes) over (order by since, point_id rows unbounded preceding) as notes_upto from waiting),
+due as (select point_id, since from upto where notes_upto - notes < $limit)
+select point_id, hour_ms from dirty_hour join due using (point_id) group by point_id, hour_ms, since
+order by since, point_id, hour_ms limit $limit
 """
 _CLEAR = """
 delete from dirty_hour using claimed

@@ -30,6 +30,15 @@ def test_days_are_claimed_in_order_and_only_ended_ones(engine: Engine) -> None:
     assert days.count() == 1
 
 
+def test_a_long_list_is_claimed_by_whole_enterprises(engine: Engine) -> None:
+    days = DirtyDaysRepository(engine)
+    days.mark([(name, source, day) for name in "ba" for source in ("", "grid") for day in (SECOND, FIRST)], "automatic")
+    claimed = days.claim(6, THIRD)
+    assert [(one.enterprise, one.day) for one in claimed] == [
+        *[("a", FIRST)] * 2, *[("a", SECOND)] * 2, *[("b", FIRST)] * 2,
+    ]  # fmt: skip
+
+
 def test_day_marked_again_since_the_claim_stays(engine: Engine) -> None:
     days = DirtyDaysRepository(engine)
     days.mark([("a", "grid", FIRST), ("a", "grid", SECOND)], "automatic")
