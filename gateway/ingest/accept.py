@@ -30,7 +30,7 @@ from gateway.ingest.checks import NOT_AVAILABLE, READING_CHECKS, Marks, check_me
 from gateway.ingest.columns import Cells, Mask, cells_of
 from gateway.ingest.device_quotas import OVER_QUOTA_ADVICE, Weighed
 from gateway.ingest.directory import Directory
-from gateway.ingest.intake import Arrival, Intake
+from gateway.ingest.intake import Arrival, IngestLimits, Intake
 from gateway.ingest.isolate import append_isolating
 from gateway.ingest.signatures import UNSIGNED, Signed
 from gateway.ingest.telemetry import decode_telemetry
@@ -40,7 +40,7 @@ from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow
 KEPT_OF_OVERSIZED = 64 * 1024
 
 # Says nothing against the message: it must come again, and a receipt would make its sender forget it.
-_PASSING = (StoreUnavailable, MemoryError)
+PASSING = (StoreUnavailable, MemoryError)
 
 _STORE_REFUSED = len(READING_CHECKS) + 1
 _OVER_QUOTA = _STORE_REFUSED + 1
@@ -83,13 +83,34 @@ class _Case(msgspec.Struct, gc=False):
         return tuple(ReasonCount(reason, count) for reason, count in sorted(by_reason.items()))
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """Messages that are decoded and checked, on their way into one commit."""
+
+    cases: list[_Case]
+    decoded: list[tuple[_Case, Batch]]  # without those that were rejected
+    directory: Directory  # that they were checked with
+    now_ms: int
+    size: int  # bytes of payload
+
+    @classmethod
+    def joined(cls, parts: Sequence[Opened]) -> Opened:
+        """All of them in one commit, by the newest registry and time among them."""
+        return cls(
+            [case for part in parts for case in part.cases],
+            [one for part in parts for one in part.decoded],
+            max((part.directory for part in parts), key=lambda directory: directory.registry.version),
+            max(part.now_ms for part in parts),
+            sum(part.size for part in parts),
+        )
+
+
 def accept_batches(arrivals: Sequence[Arrival], intake: Intake, now_ms: int) -> list[Receipt]:
     """One receipt per arrival, in order, each after its commit. Raises StoreUnavailable: then try all of them again."""
     receipts: list[Receipt] = []
-    for group in _groups(arrivals, intake.limits.group_batches, intake.limits.group_bytes):
+    for group in groups_of(arrivals, intake.limits):
         try:
-            receipts += _accept_group(group, intake, now_ms)
-        except _PASSING:
+            receipts += commit(open_messages(group, intake.directory(), now_ms), intake)
+        except PASSING:
             raise
         except Exception as error:
             # A message that the database refuses, or that a mistake of ours trips over, holds nobody else up.
@@ -98,11 +119,12 @@ def accept_batches(arrivals: Sequence[Arrival], intake: Intake, now_ms: int) -> 
     return receipts
 
 
-def _groups(arrivals: Sequence[Arrival], batches: int, size: int) -> Iterator[list[Arrival]]:
+def groups_of(arrivals: Sequence[Arrival], limits: IngestLimits) -> Iterator[list[Arrival]]:
+    """Arrivals in order, as many as go into one commit."""
     group: list[Arrival] = []
     held = 0
     for arrival in arrivals:
-        if group and (len(group) >= batches or held + len(arrival.payload) > size):
+        if group and (len(group) >= limits.group_batches or held + len(arrival.payload) > limits.group_bytes):
             yield group
             group, held = [], 0
         group.append(arrival)
@@ -113,8 +135,8 @@ def _groups(arrivals: Sequence[Arrival], batches: int, size: int) -> Iterator[li
 
 def _accept_alone(arrival: Arrival, intake: Intake, now_ms: int) -> Receipt:
     try:
-        return _accept_group([arrival], intake, now_ms)[0]
-    except _PASSING:
+        return commit(open_messages([arrival], intake.directory(), now_ms), intake)[0]
+    except PASSING:
         raise
     except Exception as error:
         log.exception("ingest.message_failed", enterprise=arrival.enterprise, sender=arrival.sender, exc_info=error)
@@ -125,8 +147,8 @@ def _accept_alone(arrival: Arrival, intake: Intake, now_ms: int) -> Receipt:
         return _receipt(case)
 
 
-def _accept_group(group: list[Arrival], intake: Intake, now_ms: int) -> list[Receipt]:
-    directory = intake.directory()
+def open_messages(group: Sequence[Arrival], directory: Directory, now_ms: int) -> Opened:
+    """Decode and check messages; asks no store."""
     cases: list[_Case] = []
     decoded: list[tuple[_Case, Batch]] = []
     passed: set[Marks] = set()
@@ -135,12 +157,18 @@ def _accept_group(group: list[Arrival], intake: Intake, now_ms: int) -> list[Rec
         cases.append(case)
         if batch is not None:
             decoded.append((case, batch))
-    fresh = _without_repeated(decoded, intake, now_ms)
-    weighed = _store(fresh, intake, directory, now_ms)
-    _record(fresh, cases, intake, now_ms)
+    return Opened(cases, decoded, directory, now_ms, sum([len(arrival.payload) for arrival in group]))
+
+
+def commit(opened: Opened, intake: Intake) -> list[Receipt]:
+    """Store and remember what was opened, once: what fails must be opened anew. A receipt for each, in order."""
+    now_ms = opened.now_ms
+    fresh = _without_repeated(opened.decoded, intake, now_ms)
+    weighed = _store(fresh, intake, opened.directory, now_ms)
+    _record(fresh, opened.cases, intake, now_ms)
     if weighed is not None:
         intake.device_quotas.count(weighed, now_ms)
-    return [_receipt(case) for case in cases]
+    return [_receipt(case) for case in opened.cases]
 
 
 def _record(fresh: list[tuple[_Case, Batch]], cases: list[_Case], intake: Intake, now_ms: int) -> None:

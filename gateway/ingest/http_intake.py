@@ -1,4 +1,4 @@
-"""POST /api/v1/readings: batches over HTTP, onto the same `accept_batches` as MQTT.
+"""POST /api/v1/readings: batches over HTTP, accepted as over MQTT; requests at once share a commit (`SharedCommit`).
 
 The body is one batch, or one per line (NDJSON), plain or compressed with gzip or zstd. The answer is 200 with one
 receipt per batch, in order, after the commit: also a line that cannot be read gets its receipt (`rejected`) and is set
@@ -31,11 +31,13 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from collectors import clock
 from collectors.errors import StoreUnavailable
 from collectors.seals import SIGNATURE_HEADER, NoSeal, Signature, seal
-from collectors.wire import stamped
-from gateway.ingest.accept import accept_batches
+from collectors.wire import Receipt, stamped
+from gateway.ingest.accept import Opened, commit
 from gateway.ingest.http_description import POST_READINGS
 from gateway.ingest.intake import Arrival, Intake
+from gateway.ingest.shared_commit import SharedCommit
 from gateway.ingest.stats import IngestStats
+from gateway.registry.model import Registry
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_DECODED_BYTES = 64 * 1024 * 1024
@@ -74,6 +76,12 @@ def http_intake(
     blueprint = Blueprint("readings", __name__)
     places = threading.BoundedSemaphore(in_flight)
 
+    def store(opened: Opened) -> list[Receipt]:
+        with stats.commit_seconds.time():
+            return commit(opened, intake)
+
+    shared = SharedCommit(intake, store)
+
     @blueprint.post("/api/v1/readings")
     def post_readings() -> Response:
         try:
@@ -81,7 +89,7 @@ def http_intake(
             if not places.acquire(blocking=False):
                 raise _Problem(429, "too-many-requests", f"{in_flight} requests are being stored", RETRY_AFTER_S)
             try:
-                return _take(intake, stats, sender, now_ms())
+                return _take(intake, stats, shared, sender, now_ms())
             finally:
                 places.release()
         except _Problem as problem:
@@ -91,7 +99,7 @@ def http_intake(
     return blueprint
 
 
-def _take(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: int) -> Response:
+def _take(intake: Intake, stats: IngestStats, shared: SharedCommit, sender: tuple[str, str], now_ms: int) -> Response:
     enterprise, agent = sender
     credential = f"{enterprise}/{agent}"
     claimed_enterprise, _, claimed_agent = request.args.get("sender", credential).partition("/")
@@ -100,9 +108,9 @@ def _take(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: i
         for line in _sealed(_lines(_decoded_body()))
     ]
     try:
-        _refuse_over_quota(intake, stats, sender, now_ms)
-        with stats.commit_seconds.time():
-            receipts = accept_batches(arrivals, intake, now_ms)
+        directory = intake.directory()
+        _refuse_over_quota(intake, directory.registry, stats, sender, now_ms)
+        receipts = shared.accept(arrivals, directory, now_ms)
     except StoreUnavailable as error:
         stats.store_waits.inc()
         raise _Problem(503, "store-unavailable", "keep the readings and send them again", RETRY_AFTER_S) from error
@@ -116,8 +124,10 @@ def _take(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: i
     return Response(msgspec.json.encode(answer), content_type="application/json")
 
 
-def _refuse_over_quota(intake: Intake, stats: IngestStats, sender: tuple[str, str], now_ms: int) -> None:
-    intake.quotas.follow(intake.registry())
+def _refuse_over_quota(
+    intake: Intake, registry: Registry, stats: IngestStats, sender: tuple[str, str], now_ms: int
+) -> None:
+    intake.quotas.follow(registry)
     if not intake.quotas.are_set:
         return
     held = intake.quotas.held(*sender, clock.monotonic_s())
