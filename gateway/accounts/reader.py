@@ -168,6 +168,10 @@ class AccountReader:
         """(day, scope, grams CO2e) of the days that have entries."""
         return stored.daily_sums(self._engine, enterprise, period.start, period.end)
 
+    def booked_days(self, enterprise: str, start: date, end: date) -> dict[str, list[str]]:
+        """Source -> its days that have an entry which stands, in order."""
+        return stored.booked_days(self._engine, enterprise, start, end)
+
     def device_health(self, enterprise: str, now_ms: int) -> HealthDocument:
         """How instruments and agents are doing."""
         registered = self._registry().enterprises[enterprise]

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, Row, Select, and_, func, select
+from sqlalchemy import Engine, Row, Select, and_, case, func, select
 from sqlalchemy.sql.selectable import Subquery
 
 from gateway.accounts.documents import (
@@ -223,6 +223,27 @@ def daily_sums(engine: Engine, enterprise: str, start: date, end: date) -> list[
     )
     with reading(engine) as connection:
         return [(day, scope, int(grams)) for day, scope, grams in connection.execute(query)]
+
+
+def booked_days(engine: Engine, enterprise: str, start: date, end: date) -> dict[str, list[str]]:
+    """Source -> its days that have an entry which stands, in order."""
+    standing = func.sum(case((ledger_entries.c.reverses.is_(None), 1), else_=-1))
+    query = (
+        select(ledger_entries.c.source, ledger_entries.c.day)
+        .where(
+            ledger_entries.c.enterprise == enterprise,
+            ledger_entries.c.day >= start.isoformat(),
+            ledger_entries.c.day < end.isoformat(),
+        )
+        .group_by(ledger_entries.c.source, ledger_entries.c.day)
+        .having(standing > 0)
+        .order_by(ledger_entries.c.source, ledger_entries.c.day)
+    )
+    found: dict[str, list[str]] = {}
+    with reading(engine) as connection:
+        for source, day in connection.execute(query):
+            found.setdefault(source, []).append(day)
+    return found
 
 
 # --- findings and changes -------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ for what is missing (that is a dash).
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
@@ -47,6 +47,16 @@ def when(instant: str | None, timezone: str) -> str:
     if instant is None:
         return DASH
     return datetime.fromisoformat(instant).astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")
+
+
+def last_day(end: str) -> str:
+    """The last day of a period whose end is exclusive: people name the days that it has."""
+    return (date.fromisoformat(end) - timedelta(days=1)).isoformat()
+
+
+def days_of(start: str, end: str) -> int:
+    """How many days a period has whose end is exclusive."""
+    return (date.fromisoformat(end) - date.fromisoformat(start)).days
 
 
 def ago(age_s: float | None) -> str:

@@ -6,6 +6,7 @@ inline styles, so that the policy can be strict.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -66,14 +67,15 @@ def page_for(*roles: str) -> Callable[[View], View]:
 
 
 def own_park() -> Park | None:
-    """The park that the caller's pages are about: its own, or an admin's first."""
+    """The park that the caller's pages are about: its own, or for an admin the one with most enterprises."""
     principal: Principal | None = g.get("principal")
     registry = parts().registry()
     if principal is None or principal.role not in ("park", "admin"):
         return None
     if principal.role == "park":
         return registry.parks.get(principal.subject)
-    return next(iter(sorted(registry.parks.values(), key=lambda own: own.id)), None)
+    members = Counter(own.park for own in registry.enterprises.values())
+    return min(registry.parks.values(), key=lambda own: (-members[own.id], own.id), default=None)
 
 
 def _places() -> list[dict[str, Any]]:
@@ -108,11 +110,14 @@ def _viewer(principal: Principal) -> str:
     return name.en if words.is_english() else name.zh
 
 
-_FIGURES = ("number", "tonnes", "percent", "when", "ago", "gauge_place", "cut", "printed", "change", "COMPLETE")
+_FIGURES = (
+    *("number", "tonnes", "percent", "when", "last_day", "days_of", "ago"),
+    *("gauge_place", "cut", "printed", "change", "COMPLETE"),
+)
 TOOLS: dict[str, Any] = {
     **{
         name: getattr(words, name)
-        for name in ("word", "industry", "in_language", "activity", "letter", "first", "source_of")
+        for name in ("word", "industry", "in_language", "activity", "letter", "first", "source_of", "term", "listed")
     },
     **{name: value for name, value in vars(words).items() if name.isupper()},
     **{name: getattr(figures, name) for name in _FIGURES},

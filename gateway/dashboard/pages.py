@@ -5,6 +5,7 @@ API does not give too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -15,7 +16,7 @@ from gateway.accounts.devices import HealthDocument
 from gateway.accounts.documents import StatementDocument
 from gateway.accounts.periods import Period, months_after
 from gateway.accounts.registered import source_name
-from gateway.dashboard.words import SCOPES, SCOPES_SHORT, in_language, word
+from gateway.dashboard.words import SCOPES, SCOPES_SHORT, in_language, listed, word
 from gateway.registry.model import Enterprise
 
 HISTORY_MONTHS = 12
@@ -76,8 +77,34 @@ def monthly_chart(months: Sequence[str], statements: Mapping[str, StatementDocum
     }
 
 
-def daily_chart(period: Period, sums: Iterable[tuple[str, int, int]]) -> dict[str, Any]:
-    """Tonnes by local day and scope, for every day of the period."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A source that was booked day after day and stops before the account does."""
+
+    source: str  # its name, in the language of the request
+    last: date  # its last booked day
+    by_records: bool  # fed by activity records, not by a meter
+
+
+def looked_back_from(period: Period) -> date:
+    """Where to look for sources that have ended: one that stopped in the month before is missing in all of this one."""
+    return months_after(period.start.replace(day=1), -1)
+
+
+def ended_sources(enterprise: Enterprise, booked: Mapping[str, Sequence[str]]) -> list[Ended]:
+    """Which sources end before the last booked day. One booked on a single day, such as a refill, has no end."""
+    newest = max((days[-1] for days in booked.values()), default="")
+    found = []
+    for source in enterprise.sources:
+        days = [date.fromisoformat(day) for day in booked.get(source.id, ())[-2:]]
+        went_on = len(days) == 2 and days[1] - days[0] == timedelta(days=1)
+        if went_on and days[1].isoformat() < newest:
+            found.append(Ended(in_language(source_name(source)), days[1], source.records))
+    return found
+
+
+def daily_chart(period: Period, sums: Iterable[tuple[str, int, int]], ended: Sequence[Ended]) -> dict[str, Any]:
+    """Tonnes by local day and scope, for every day of the period; days that lack a source say which."""
     grams = {(day, scope): amount for day, scope, amount in sums}
     booked = {day for day, _scope in grams}
     days = [(period.start + timedelta(days=count)) for count in range((period.end - period.start).days)]
@@ -93,7 +120,24 @@ def daily_chart(period: Period, sums: Iterable[tuple[str, int, int]]) -> dict[st
             }
             for scope in (1, 2, 3)
         ],
+        "missing": [
+            listed([one.source for one in ended if day > one.last]) if day.isoformat() in booked else "" for day in days
+        ],
+        "missing_word": str(_("尚缺")),
     }
+
+
+def incomplete_days(ended: Sequence[Ended]) -> str:
+    """What the pale bars of the daily chart mean, in a sentence; empty if there are none."""
+    if not ended:
+        return ""
+    words = [
+        _("%(source)s（活动记录到 %(day)s）", source=one.source, day=one.last)
+        if one.by_records
+        else _("%(source)s（计量数据到 %(day)s）", source=one.source, day=one.last)
+        for one in ended
+    ]
+    return str(_("浅色的日子还不完整，尚缺：%(sources)s", sources=listed([str(own) for own in words])))
 
 
 def _day_label(day: date) -> str:

@@ -18,8 +18,11 @@ from gateway.dashboard import words
 from gateway.dashboard.frame import blueprint, own_park, page_for
 from gateway.dashboard.pages import (
     daily_chart,
+    ended_sources,
     health_summary,
     history_months,
+    incomplete_days,
+    looked_back_from,
     month_choices,
     monthly_chart,
     nothing_measured,
@@ -44,6 +47,16 @@ def home() -> ResponseReturnValue:
     return redirect(url_for("dashboard.enterprises") if own is None else url_for("dashboard.park", park=own.id))
 
 
+@blueprint.get("/parks")
+@page_for("park", "admin")
+def park_of_choice() -> ResponseReturnValue:
+    """The overview of the park chosen, for the month that was shown."""
+    chosen = request.args.get("park")
+    if not chosen:
+        return redirect(url_for("dashboard.home"))
+    return redirect(url_for("dashboard.park", park=chosen, period=request.args.get("period")))
+
+
 @blueprint.get("/parks/<park>")
 @page_for("park", "admin")
 def park(park: str) -> ResponseReturnValue:
@@ -57,6 +70,7 @@ def park(park: str) -> ResponseReturnValue:
         "dashboard/park.html",
         park=reader.park_overview(known.id, period, now_ms),
         ranking=reader.ranking(known.id, period, now_ms),
+        siblings=list(parts().registry().parks.values()) if g.principal.role == "admin" else [],
         period=period.text,
         choices=choices,
         unofficial=any(not rating.official for rating in reader.ratings([own.id for own in members], period).values()),
@@ -94,6 +108,7 @@ def enterprise(enterprise: str) -> ResponseReturnValue:
         abort(404)
     rating, names, months = reader.rating(known.id, period), source_names(known), history_months(period)
     before = request.args.get("before", type=int)
+    ended = ended_sources(known, reader.booked_days(known.id, looked_back_from(period), period.end))
     entries = reader.newest_entries(known.id, period, before_seq=before, limit=ENTRIES_SHOWN + 1)
     older = entries[ENTRIES_SHOWN - 1].seq if len(entries) > ENTRIES_SHOWN else None
     return render_template(
@@ -110,8 +125,9 @@ def enterprise(enterprise: str) -> ResponseReturnValue:
         charts={
             "sources": sources_chart(statement, names),
             "monthly": monthly_chart(months, reader.history(known.id, months)),
-            "daily": daily_chart(period, reader.daily(known.id, period)),
+            "daily": daily_chart(period, reader.daily(known.id, period), ended),
         },
+        incomplete=incomplete_days(ended),
         entries=entries[:ENTRIES_SHOWN],
         more_entries=older
         and url_for(".enterprise", enterprise=known.id, period=period.text, before=older, _anchor="entries"),

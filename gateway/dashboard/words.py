@@ -5,7 +5,7 @@ What stays true: a code without a word is shown as it is, so that a new one is s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flask_babel import LazyString, get_locale
 from flask_babel import lazy_gettext as _
@@ -79,6 +79,24 @@ METRICS: Mapping[str, LazyString] = {
     "energy_per_output_value": _("单位产值能耗"),
     "carbon_per_added_value": _("单位工业增加值碳排放"),
     "energy_per_added_value": _("单位工业增加值能耗"),
+}
+
+# The letters in formulas of accounts; their conventional names, as GB/T 32150 and GB/T 2589 use them.
+TERMS: Mapping[str, LazyString] = {
+    "AD": _("活动数据"),
+    "EF": _("排放因子"),
+    "NCV": _("低位发热量"),
+    "CC": _("单位热值含碳量"),
+    "W": _("含碳量"),
+    "OF": _("碳氧化率"),
+    "GWP": _("全球变暖潜势"),
+    "SC": _("折标准煤系数"),
+    "QCE": _("标准煤发热量"),
+    "RHO": _("密度"),
+    "VN": _("标况体积换算"),
+    "H": _("蒸汽焓值"),
+    "I": _("纯度"),
+    "TR": _("转化率"),
 }
 
 # Quantities that devices of a park commonly show; see collectors.quantities for all.
@@ -209,6 +227,16 @@ def first(reasons: Reasons) -> str:
     """The first reason in the language of the request."""
     own = reasons.en if is_english() else reasons.zh
     return own[0] if own else ""
+
+
+def term(letters: str) -> str:
+    """A letter of a formula with what it stands for: "EF 排放因子"."""
+    return f"{letters} {TERMS[letters]}" if letters in TERMS else letters
+
+
+def listed(words: Sequence[str]) -> str:
+    """Names one after the other, as the language joins them."""
+    return (", " if is_english() else "、").join(words)
 
 
 DEMO = "demo value"  # how a benchmark file says that a figure has no official source

@@ -54,7 +54,7 @@ def _of_plan(plant: Plant, plan: RecordPlan, from_ms: int, now_ms: int) -> Itera
             "to": local(end_ms).date().isoformat(),
             "amount": plant.amount_of(plan, start_ms, end_ms),
             "unit": plan.unit,
-            "note": f"demo: {plan.how}",
+            "note": f"示范：{plan.how.zh} / demo: {plan.how.en}",
         }
         paper = _paper(plan, document)
         if paper:

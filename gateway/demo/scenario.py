@@ -55,8 +55,8 @@ class SitePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class PaperPlan:
-    """What kind of paper is behind each record of a plan, such as a delivery note."""
+class Words:
+    """The same in both languages of the pages."""
 
     zh: str
     en: str
@@ -70,14 +70,14 @@ class RecordPlan:
     id: str
     unit: str
     each: Literal["day", "week"]
-    how: str
+    how: Words  # the amounts were found; stands as the note of each record
     source: str | None = None
     product: str | None = None
     economic: str | None = None
     amounts: tuple[float, ...] = ()  # per weekday from Monday on, or one per week
     series: str | None = None  # or factor × what passed
     factor: float = 1.0
-    paper: PaperPlan | None = None  # sent as the evidence of each record; None = none is
+    paper: Words | None = None  # its kind, such as a delivery note: sent as evidence of each record; None = none is
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ export function figure(value) {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−");
 }
 
-function tooltip(title, rows, unit) {
+function tooltip(title, rows, unit, remark = "") {
   const box = document.createElement("div");
   box.style.cssText = "min-width:150px;font-variant-numeric:tabular-nums";
   const head = box.appendChild(document.createElement("div"));
@@ -36,6 +36,12 @@ function tooltip(title, rows, unit) {
     const value = line.appendChild(document.createElement("b"));
     value.textContent = `${figure(row.value)} ${unit}`;
     value.style.cssText = "margin-left:auto;padding-left:18px;font-weight:600";
+  }
+  if (remark) {
+    const line = box.appendChild(document.createElement("div"));
+    line.textContent = remark;
+    line.style.cssText = "margin-top:6px;max-width:260px;white-space:normal";
+    line.style.color = css("--orange");
   }
   return box;
 }
@@ -86,15 +92,18 @@ function loadOption(data) {
 function scopesOption(data) {
   const base = frame();
   const colours = [css("--scope-1"), css("--scope-2"), css("--scope-3")];
+  const missing = (day) => data.missing?.[day]; // sources that a day lacks, in words
   return {
     ...base,
     xAxis: { ...base.x, type: "category", data: data.labels },
     yAxis: base.y,
     tooltip: { ...base.tooltip, axisPointer: { type: "shadow", shadowStyle: { color: css("--wash"), opacity: 0.6 } },
       formatter: (points) => tooltip(points[0].name,
-        points.map((p) => ({ name: p.seriesName, value: p.value, colour: p.color })).reverse(), "t") },
+        points.map((p) => ({ name: p.seriesName, value: p.value, colour: p.color })).reverse(), "t",
+        missing(points[0].dataIndex) && `${data.missing_word}: ${missing(points[0].dataIndex)}`) },
     series: data.scopes.map((scope, index) => ({
-      name: scope.name, type: "bar", stack: "scope", barMaxWidth: 34, data: scope.tonnes,
+      name: scope.name, type: "bar", stack: "scope", barMaxWidth: 34,
+      data: scope.tonnes.map((value, day) => (missing(day) ? { value, itemStyle: { opacity: 0.42 } } : value)),
       itemStyle: { color: colours[index], borderRadius: 2 },
     })),
   };
@@ -113,8 +122,9 @@ function sourcesOption(data, place) {
     tooltip: { ...base.tooltip, trigger: "item", formatter: (p) => tooltip(p.name, [{ name: rows[p.dataIndex].scope, value: p.value, colour: p.color }], "t") },
     series: [{
       type: "bar", barWidth: 16,
-      data: rows.map((row) => ({ value: row.tonnes, itemStyle: { color: css(`--scope-${row.code}`), borderRadius: 3 } })),
-      label: { show: true, position: "right", color: css("--soft"), fontSize: 12, formatter: (p) => figure(p.value) },
+      data: rows.map((row) => ({ value: row.tonnes, itemStyle: { color: css(`--scope-${row.code}`), borderRadius: 3 },
+        label: { position: row.tonnes < 0 ? "left" : "right" } })),
+      label: { show: true, color: css("--soft"), fontSize: 12, formatter: (p) => figure(p.value) },
     }],
   };
 }

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 
 import gateway.dashboard
 from gateway.accounts.rating_documents import NextColour
-from gateway.dashboard.figures import change, cut, gauge_place, number, percent, printed
+from gateway.dashboard.figures import change, cut, days_of, gauge_place, last_day, number, percent, printed
 from gateway.dashboard.languages import CATALOGUE
-from gateway.dashboard.pages import strip_runs
+from gateway.dashboard.pages import ended_sources, strip_runs
 from tests.gateway.seeded_enterprises import DYEING, FITTINGS, PARK, STEEL, TILES
 from tests.gateway.seeded_park import SeededPark
 
@@ -212,3 +212,29 @@ def test_the_device_page_counts_the_open_findings_that_it_lists(seeded_park: See
         assert f'<dt>未决发现</dt>\n  <dd><span class="value">{open_ones}<' in text
         counted += open_ones
     assert counted > 0
+
+
+def test_a_period_is_shown_with_its_last_day() -> None:
+    assert last_day("2026-11-16") == "2026-11-15"
+    assert days_of("2026-02-27", "2026-03-02") == 3
+
+
+def test_an_admin_begins_at_the_largest_park_and_chooses_another(seeded_park: SeededPark) -> None:
+    client = signed_in(seeded_park, "admin")
+    assert client.get("/").location == f"/parks/{PARK}"
+    assert client.get(f"/parks?park={PARK}&period=2026-09").location == f"/parks/{PARK}?period=2026-09"
+    assert client.get("/parks").location == "/"
+    assert client.get("/parks?park=nowhere", follow_redirects=True).status_code == 404
+
+
+def test_the_daily_chart_says_which_source_ends_before_the_account(seeded_park: SeededPark) -> None:
+    """One that was booked day after day and stops is missing from then on; one booked on a single day is not."""
+    steel = seeded_park.registry.enterprises[STEEL]
+    first, second = (source.id for source in steel.sources[:2])
+    days = [f"2026-10-{day:02d}" for day in range(1, 16)]
+    with seeded_park.app.test_request_context():
+        (ended,) = ended_sources(steel, {first: days, second: days[:9]})
+        assert (ended.last.isoformat(), ended.by_records) == ("2026-10-09", steel.sources[1].records)
+        assert ended_sources(steel, {first: days, second: [days[4]]}) == []
+        assert ended_sources(steel, {first: days, second: days}) == []
+        assert ended_sources(steel, {}) == []

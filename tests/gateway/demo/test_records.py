@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_weeks_run_from_monday_to_monday(plant: Plant, noon_ms: int) -> None:
 def test_every_record_names_exactly_one_subject_and_says_how_it_was_made(plant: Plant, noon_ms: int) -> None:
     for one in due_records(plant, lambda _: noon_ms - 10 * DAY_MS, noon_ms):
         assert len({"source", "product", "economic"} & one.document.keys()) == 1
-        assert one.document["note"].startswith("demo: ")
+        assert re.fullmatch(r"示范：.+ / demo: .+", one.document["note"])
         assert one.document["amount"] > 0
 
 
