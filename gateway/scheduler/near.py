@@ -16,6 +16,7 @@ import numpy as np
 
 from collectors.clock import HOUR_MS
 from gateway.carbon.runs import Runs
+from gateway.scheduler.bounded_reads import read_in_slices
 from gateway.store.columns import one_after_another, take_readings
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore
 
@@ -53,13 +54,13 @@ class Near:
 
     @classmethod
     def of(cls, timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int) -> Self:
-        found = timeseries.read(point_ids, start_ms, end_ms)
+        found = read_in_slices(timeseries, point_ids, start_ms, end_ms)
         return cls(timeseries, frozenset(point_ids), start_ms, end_ms, found)
 
     def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
         """Readings with start_ms <= at_ms < end_ms."""
         if start_ms < self.start_ms or end_ms > self.end_ms or not self.points.issuperset(point_ids):
-            return self.timeseries.read(point_ids, start_ms, end_ms)
+            return read_in_slices(self.timeseries, point_ids, start_ms, end_ms)
         return self._at_hand(point_ids, start_ms, end_ms)
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:

@@ -23,8 +23,8 @@ Bools = npt.NDArray[np.bool_]
 DAY_MS = 24 * HOUR_MS
 MERGE_GAP_MS = 2 * DAY_MS
 SPAN_MS = 31 * DAY_MS  # the longest window
-MAX_POINTS = 2_000  # of one window
-MAX_POINT_DAYS = 4_000  # of one window, both multiplied: 6 million readings if there is one a minute
+MAX_POINTS = 8_000  # of one window
+MAX_POINT_DAYS = 8_000  # of one window, both multiplied: 200,000 hours. Who reads bounds rows (`bounded_reads`)
 
 # Whole days: a run longer than this starts and ends with a day, so that more points share a window.
 ALIGN_FROM_MS = DAY_MS
@@ -61,7 +61,7 @@ def windows_of(dirty: DirtyHours, day_begins_ms: int = 0) -> list[Window]:
 
 
 def _bounded(point_ids: tuple[int, ...], start_ms: int, end_ms: int) -> Iterator[Window]:
-    """A span cut so short that a window's readings fit in memory: many points are worked through day by day."""
+    """A span cut so short that a window's hours fit in memory: many points are worked through day by day."""
     span_ms = max(MAX_POINT_DAYS // len(point_ids), 1) * DAY_MS
     for first_ms in range(start_ms, end_ms, span_ms):
         yield Window(point_ids, first_ms, min(first_ms + span_ms, end_ms))

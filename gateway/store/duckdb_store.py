@@ -67,9 +67,9 @@ _READ_RANGE = """
 select point_id, at_ms, value, quality from {source}
 where at_ms >= $start and at_ms < $end and point_id between $lowest and $highest
 """
-_COUNT = """
-select count(*) as rows from {source}
-where at_ms >= $start and at_ms < $end and point_id in (select id from wanted)
+_COUNTS = """
+select point_id, count(*) as rows from {source}
+where at_ms >= $start and at_ms < $end and point_id in (select id from wanted) group by point_id
 """
 DENSE = 0.5  # of the points in a range at least this share is asked for: the others' rows are dropped here
 _READ_NEAREST = _READ + "qualify dense_rank() over (partition by point_id order by at_ms {order}) <= $count"
@@ -172,9 +172,10 @@ class DuckDBStore:
             rows = take_readings(rows, np.isin(rows.point_id, wanted))
         return sorted_readings(rows)
 
-    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
-        """Rows with start_ms <= at_ms < end_ms."""
-        return int(self._select(_COUNT, point_ids, start=start_ms, end=end_ms)["rows"][0])
+    def counts(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> dict[int, int]:
+        """Of each point that has any: its rows with start_ms <= at_ms < end_ms."""
+        found = self._select(_COUNTS, point_ids, start=start_ms, end=end_ms)
+        return dict(zip(found["point_id"].tolist(), found["rows"].tolist(), strict=True))
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""

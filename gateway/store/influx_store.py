@@ -112,11 +112,11 @@ class InfluxStore:
         """Readings with start_ms <= at_ms < end_ms."""
         return self._readings(point_ids, start_ms, end_ms)
 
-    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
-        """Readings with start_ms <= at_ms < end_ms."""
+    def counts(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> dict[int, int]:
+        """Of each point that has any: its readings with start_ms <= at_ms < end_ms."""
         query = f'SELECT COUNT("value") FROM "{READING}"'
         found = self._select(query, _CountRow, point_ids, start_ms, end_ms)
-        return sum(count for _, rows in found for _, count in rows)
+        return {point_id: count for point_id, rows in found for _, count in rows}
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""

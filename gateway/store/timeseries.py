@@ -122,8 +122,8 @@ class TimeSeriesStore(Protocol):
     def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
         """Readings with start_ms <= at_ms < end_ms."""
 
-    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
-        """How many rows `read` has to look at; what was sent twice may count twice."""
+    def counts(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> dict[int, int]:
+        """Of each point that has any: how many rows `read` must look at. What was sent twice may count twice."""
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""

@@ -199,9 +199,9 @@ class ArchivingStore(DuckDBStore):
         self._archive_all()
         return super().read(point_ids, start_ms, end_ms)
 
-    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
+    def counts(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> dict[int, int]:
         self._archive_all()
-        return super().count(point_ids, start_ms, end_ms)
+        return super().counts(point_ids, start_ms, end_ms)
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         self._archive_all()

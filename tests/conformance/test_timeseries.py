@@ -56,12 +56,12 @@ def bits(values: Sequence[float]) -> list[bytes]:
     return [struct.pack("<d", value) for value in values]
 
 
-def test_rows_are_counted(store: TimeSeriesStore) -> None:
-    assert store.count([1, 2], T0_MS, T0_MS + HOUR_MS) == 0
+def test_rows_of_each_point_are_counted(store: TimeSeriesStore) -> None:
+    assert store.counts([1, 2], T0_MS, T0_MS + HOUR_MS) == {}
     store.append(readings(*((1, T0_MS + second * 1000, 1.0, 0) for second in range(5)), (2, T0_MS, 2.0, 0)))
-    assert store.count([2, 1, 7], T0_MS, T0_MS + HOUR_MS) == 6
-    assert store.count([1], T0_MS + 1000, T0_MS + 4000) == 3
-    assert store.count([], T0_MS, T0_MS + HOUR_MS) == 0
+    assert store.counts([2, 1, 7], T0_MS, T0_MS + HOUR_MS) == {1: 5, 2: 1}
+    assert store.counts([1], T0_MS + 1000, T0_MS + 4000) == {1: 3}
+    assert store.counts([], T0_MS, T0_MS + HOUR_MS) == {}
 
 
 def test_readings_come_back_sorted_by_point_and_time(store: TimeSeriesStore) -> None:

@@ -7,6 +7,7 @@ house goes on with the same object, as it would with a disk that wrote before ea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -46,8 +47,8 @@ class QuickStore:
     def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
         return self._found(point_ids, lambda at: slice(_place(at, start_ms), _place(at, end_ms)))
 
-    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
-        return len(self.read(point_ids, start_ms, end_ms))
+    def counts(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> dict[int, int]:
+        return dict(Counter(self.read(point_ids, start_ms, end_ms).point_id.tolist()))
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         return self._found(point_ids, lambda at: slice(max(0, _place(at, at_ms) - count), _place(at, at_ms)))

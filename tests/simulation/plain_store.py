@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import pickle
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -54,8 +55,8 @@ class PlainStore:
 
         return _readings(chain.from_iterable(self._rows(point, within) for point in _sorted(point_ids)))
 
-    def count(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> int:
-        return len(self.read(point_ids, start_ms, end_ms))
+    def counts(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> dict[int, int]:
+        return dict(Counter(self.read(point_ids, start_ms, end_ms).point_id.tolist()))
 
     def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
         def newest(times: list[int]) -> list[int]:
