@@ -259,6 +259,8 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, help="a root that you kept, JSON: it must be the one in the proof")
     given = parser.parse_args()
     document, key = read(given.proof), read_key(given.key)
+    if isinstance(document, dict) and {"status", "detail"} <= document.keys():
+        stop(2, f"{given.proof}: is no proof but the gateway's refusal to give one: {document['detail']}")
     try:
         shown = check(document, key, None if given.kept is None else read(given.kept))
     except Refused as refused:

@@ -8,11 +8,12 @@ both kinds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 from sqlalchemy import Engine
 
+from collectors.clock import from_ms
 from collectors.errors import TanmaiError
 from gateway.carbon.ledger import text_of
 from gateway.carbon.merkle import consistency_path, inclusion_path
@@ -62,7 +63,11 @@ def proof_of(engine: Engine, enterprise: str, seq: int, under: date | None) -> P
         return None
     span = store.span_with(enterprise, seq)
     if span is None:
-        raise NoRootYet(f"{entry.id} is under no root yet: that of a UTC day is made when the day is over")
+        booked = from_ms(entry.booked_at_ms).date()
+        raise NoRootYet(
+            f"{entry.id} is under no root yet: that of {booked} (UTC) is made when the day is over; ask again after "
+            f"{booked + timedelta(days=1)} 00:15 UTC"
+        )
     root = store.root(under or span.day)
     if root is None or root.day < span.day:
         raise NoRootYet(f"{entry.id} stands under the roots from {span.day} on; there is none such of {under}")
