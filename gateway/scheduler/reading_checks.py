@@ -87,9 +87,10 @@ class ReadingChecks:
         registry = self.registry
         drops = DropsRepository(self.engine)
         horizon_ms = drops.horizons().get(enterprise.id, EARLIEST_MS)
-        measured = ComparedUsage(self.timeseries, partial(usage_over_horizon, self.timeseries, registry, horizon_ms))
+        measured = partial(usage_over_horizon, self.timeseries, registry, horizon_ms)
         computed = partial(self.derived.computed, registry, measured)
-        series = SeriesSource(self.timeseries, computed, kept_of=drops.digests)
+        compared = ComparedUsage(self.timeseries, computed, self.derived.plan(registry).inputs)
+        series = SeriesSource(self.timeseries, compared, kept_of=drops.digests)
         source = ActivitySource(RecordsRepository(self.engine), series)
         now = {(one.source, one.day): one for one in source.of_days(registry, enterprise, _days_of(standing))}
         for entry in standing:
@@ -108,7 +109,7 @@ class ReadingChecks:
             else:
                 continue
             return Broken(enterprise.id, entry.id, draft.day.isoformat(), what)
-        fault = measured.fault(registry)
+        fault = compared.fault(registry)
         return None if fault is None else Broken(enterprise.id, "", fault[0].isoformat(), fault[1])
 
 

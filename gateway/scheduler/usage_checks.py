@@ -7,7 +7,7 @@ has its finding) are no fault.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -20,6 +20,7 @@ from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.activities import points_of
 from gateway.scheduler.series import UsageOf
 from gateway.scheduler.windows import difference
+from gateway.store.columns import take_usage
 from gateway.store.findings_repository import FindingsRepository
 from gateway.store.timeseries import TimeSeriesStore, UsageColumns
 
@@ -28,18 +29,20 @@ FINDINGS_PER_PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class ComparedUsage:
-    """Usage as the readings give it, compared with what is stored as it is asked for."""
+    """Usage as the readings give it, compared with what is stored as it is asked for; so are all that it is made of."""
 
     timeseries: TimeSeriesStore
-    computed: UsageOf
+    computed: UsageOf  # of measured and derived points
+    inputs_of: Callable[[Iterable[int]], set[int]]  # of derived points, through others too
     faults: list[tuple[int, int]] = field(default_factory=list)  # (point, hour_ms) that is stored otherwise
 
     def __call__(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> UsageColumns:
-        fresh = self.computed(point_ids, start_ms, end_ms)
-        wrong = difference(self.timeseries.usage(point_ids, start_ms, end_ms), fresh)
+        every = sorted({*point_ids, *self.inputs_of(point_ids)})
+        fresh = self.computed(every, start_ms, end_ms)
+        wrong = difference(self.timeseries.usage(every, start_ms, end_ms), fresh)
         if len(wrong):
             self.faults.append((int(wrong.point_id[0]), int(wrong.hour_ms[0])))
-        return fresh
+        return take_usage(fresh, np.isin(fresh.point_id, np.array(list(point_ids), np.int32)))
 
     def fault(self, registry: Registry) -> tuple[date, str] | None:
         """The first difference: its UTC day, and what is wrong."""

@@ -2,7 +2,9 @@
 
 It says "ready" and begins with a line on standard input. "together": before its second chunk it waits until `one` and
 `two` have both claimed something. "asleep": in the middle of its first chunk, entries booked and statements not, it
-says so and waits for another line. At the end it says what it did. Its clock for claims is `TEST_AHEAD_MS` ahead.
+says so and waits for another line. "writing": it does that after it has asked whether its claims are held and before it
+writes usage into InfluxDB, and again when that is written and it has not asked again. At the end it says what it did.
+Its clock for claims is `TEST_AHEAD_MS` ahead.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from gateway.scheduler.sharing import Sharing
 from gateway.scheduler.statements_stage import StatementsStage
 from gateway.scheduler.usage_stage import UsageStage
 from gateway.settings import Settings
+from gateway.store.influx_protocol import InfluxServer
+from gateway.store.line_protocol import USAGE
 from gateway.store.upkeep_schema import rollup_claims
 from gateway.wiring import House, build
 
@@ -60,6 +64,21 @@ def fall_asleep() -> None:
     sys.stdin.readline()
 
 
+def sleep_around_the_first_write_of_usage() -> None:
+    write, done = InfluxServer.write, []
+
+    def call(server: InfluxServer, lines: bytes) -> None:
+        if done or not lines.startswith(USAGE.encode()):
+            write(server, lines)
+            return
+        done.append(1)
+        fall_asleep()
+        write(server, lines)
+        fall_asleep()
+
+    InfluxServer.write = call  # type: ignore[method-assign]
+
+
 def main(name: str, mode: str) -> None:
     given, ahead_ms = os.environ, int(os.environ["TEST_AHEAD_MS"])
     house = build(
@@ -79,6 +98,8 @@ def main(name: str, mode: str) -> None:
         nth_call(UsageStage, 2, lambda: wait_for_both(house))
     if mode == "asleep":
         nth_call(StatementsStage, 1, fall_asleep)
+    if mode == "writing":
+        sleep_around_the_first_write_of_usage()
     say("ready")
     sys.stdin.readline()
     began_s = time.process_time()

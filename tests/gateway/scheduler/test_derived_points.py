@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -160,3 +161,12 @@ def test_explain_shows_the_formula_with_numbers_and_every_input_down_to_its_read
     inputs = {one["point"]: one["formula"] for one in power["inputs"]}
     assert inputs["derived.own"]["hours"][0]["computed"] == "300 kWh − 100 kWh = 200 kWh"
     assert inputs["incomer.energy_import"] is None
+
+
+@pytest.mark.parametrize("name", ["derived.hall", "derived.own", "derived.steam"])
+def test_stored_hour_of_a_derived_point_that_its_inputs_do_not_give_is_named(derived: Plant, name: str) -> None:
+    assert derived.house.operations.call("verify")["ok"]
+    stale = usage(derived, name, "2026-10-05 08:00", "2026-10-05 09:00")
+    derived.house.timeseries.put_usage(replace(stale, amount_u=stale.amount_u + 1))
+    broken = derived.house.operations.call("verify")["first_break"]
+    assert f"stored usage of {name} from 2026-10-05 00:00 UTC on" in broken["what"]

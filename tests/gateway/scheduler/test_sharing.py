@@ -268,3 +268,34 @@ def test_a_frozen_process_wakes_up_to_have_its_writes_refused(
     assert woken["statements"]["statements_changed"] == 0
     assert city.books() == books == made_alone(make_city, FEW)
     assert city.feed() == list(range(1, len(city.feed()) + 1))
+
+
+def test_hours_that_a_frozen_process_wrote_before_it_was_killed_are_named_and_can_be_made_right(
+    make_city: Callable[[int], City], start: Callable[..., Worker]
+) -> None:
+    """The one thing that InfluxDB cannot refuse, and that nobody notes: see decision 0024."""
+    city = make_city(FEW)
+    frozen, other = start(city, "one", "writing"), start(city, "two", "work", CLAIM_TTL_MS + 60_000)
+    frozen.go()
+    frozen.hears("asleep")  # between the question and the write
+    city.put("2026-10-06 01:00", 1, 5_012.0)  # corrected readings, of which what it is about to write knows nothing
+    other.go()
+    assert other.done()["over"] == CHUNK
+    books = city.books()
+    assert city.house.operations.call("verify")["ok"]
+    frozen.go()
+    frozen.hears("asleep")  # it has written, and not asked again
+    frozen.process.send_signal(signal.SIGKILL)
+    stale = city.books()
+    assert {name for name in books if books[name] != stale[name]} == {"usage"}
+    report = city.house.operations.call("verify")
+    assert "the stored usage of incomer.energy_import from 2026-10-05 16:00 UTC" in report["first_break"]["what"]
+    span = {"from": "2026-10-06", "to": "2026-10-06"}
+    city.house.operations.call("rebuild", **span, begin=True)
+    while not city.house.operations.call("rebuild", **span)["finished"]:
+        pass
+    assert city.house.operations.call("verify")["ok"]
+    right = city.books()
+    assert [right[name] for name in ("usage", "ledger_entries")] == [
+        books[name] for name in ("usage", "ledger_entries")
+    ]
