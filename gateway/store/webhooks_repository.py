@@ -24,7 +24,7 @@ class Webhook:
     url: str
     secret: str
     created_at_ms: int
-    after_seq: int  # the last change that was taken, or that it may not see
+    after_seq: int  # `last` of the newest message that was taken
     failures: int = 0  # in a row
     failing_since_ms: int | None = None
     next_at_ms: int = 0  # not before

@@ -4,6 +4,9 @@ What stays true:
 - A message is counted as taken only after the receiver answered 2xx; then its place is written down. A crash between
   the two brings the message again: receivers drop changes whose `seq` they know.
 - One receiver at a time gets one message at a time, so nothing overtakes. Receivers do not wait for each other.
+- Each message begins where the one before ended: of PAGE changes none of which a receiver may see it is told with a
+  message without items, and fewer are looked at again with what follows them.
+- A process whose lease was lost writes down nothing more, in whichever thread.
 - What fails is tried again after FIRST_PAUSE_S, doubled each time up to LONGEST_PAUSE_S. One that has failed for
   PARK_AFTER_MS, or that answers 410 Gone, is parked: it costs nothing any more, and says so until somebody resumes it.
 - Redirects are not followed: a message goes where the operator said, or nowhere.
@@ -17,6 +20,7 @@ import json
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import structlog
@@ -84,8 +88,11 @@ class Deliveries:
         if not due:
             return Delivered()
         registry = self.registry()
+        # Each in the caller's context: what guards its transactions guards theirs.
+        served = [(copy_context(), webhook) for webhook in due]
         with ThreadPoolExecutor(max_workers=min(RECEIVERS_AT_ONCE, len(due))) as threads:
-            return sum(threads.map(lambda one: self._serve(one, registry, now_ms), due), Delivered())
+            done = threads.map(lambda one: one[0].run(self._serve, one[1], registry, now_ms), served)
+            return sum(done, Delivered())
 
     def _serve(self, webhook: Webhook, registry: Registry, now_ms: int) -> Delivered:
         """Bring one receiver up to date, as far as PAGES go."""
@@ -96,14 +103,15 @@ class Deliveries:
                 if not page:
                     break
                 wanted = [change for change in page if _may_see(webhook.platform, change, registry)]
+                if not wanted and len(page) < PAGE:
+                    break
                 try:
-                    if wanted:
-                        _send(http, webhook, wanted, after, page[-1].seq, now_ms)
+                    _send(http, webhook, wanted, after, page[-1].seq, now_ms)
                 except NotTaken as refusal:
                     return done + self._failed(webhook, refusal, now_ms)
                 after = page[-1].seq
                 store.taken(webhook.id, after)
-                done += Delivered(messages=int(bool(wanted)), changes=len(wanted))
+                done += Delivered(messages=1, changes=len(wanted))
         return done
 
     def _failed(self, webhook: Webhook, refusal: NotTaken, now_ms: int) -> Delivered:

@@ -56,6 +56,9 @@ LATER = [
     *_edition(2026, date(2026, 9, 1), {
         (NATIONAL, NATION): "0.4931", (RESIDUAL, NATION): "0.5807", (PROVINCIAL, "shandong"): "0.5873",
     }),
+    *_edition(2027, date(2027, 1, 20), {
+        (NATIONAL, NATION): "0.4817", (RESIDUAL, NATION): "0.5702", (PROVINCIAL, "fujian"): "0.3877",
+    }),
 ]  # fmt: skip
 
 # GB/T 32151.34-2024, annex C: GJ/1e4Nm3 and GJ/t × tC/GJ × oxidised × 44/12, in grams per Nm3 and per t.

@@ -4,7 +4,8 @@
 2. Statements are the sums of what must stand; each version is the sum of the chain as far as it says, names the one it
    follows and explains the difference; what was closed is byte for byte what it was; what is due is closed.
 3. Colours follow from those sums and the output, by the published cuts.
-4. The feed has no gap, and neither it nor a chain ever changed behind what was seen of it.
+4. The feed has no gap, and neither it nor a chain ever changed behind what was seen of it; platforms that it is
+   brought to have all of it that they may see, in order, signed.
 5. `verify` finds nothing; proofs hold before an independent checker, and altered ones do not.
 6. Raw readings are given up as far as they may be, and `verify` says of how many entries it can say less.
 7. Rolling up again does nothing, and neither does computing everything anew from what raw readings are left.
@@ -23,6 +24,7 @@ from tests.plant_life.expected import Account, Day, Line
 from tests.plant_life.oracle_kept import horizons_of, raw_readings_went
 from tests.plant_life.oracle_proofs import proofs_hold
 from tests.plant_life.oracle_ratings import colours_follow
+from tests.plant_life.oracle_receivers import platforms_have_the_feed
 from tests.plant_life.oracle_statements import nothing_closed_changed, statements_follow, versions_follow
 from tests.plant_life.oracle_sums import sums_follow
 from tests.plant_life.plants import Plant
@@ -42,9 +44,11 @@ class Looked:
     statements: int
     versions: int
     sums: int
+    closed_years: int  # versions of them
     colours: int
     proofs: int
     on_kept_proofs: int  # entries whose raw readings are gone
+    brought: int  # changes, to platforms
     switches: int  # between gateways that worked side by side
     crashes: int
 
@@ -59,6 +63,7 @@ def check(world: World) -> Looked:
     nothing_closed_changed(world)
     colours = colours_follow(world, accounts)
     _nothing_changed_behind(world)
+    brought = platforms_have_the_feed(world)
     report = world.machine.ask("verify", world.now_ms)
     assert report["ok"], f"verify: {report['first_break']}"
     on_kept_proofs = raw_readings_went(world, accounts, report)
@@ -66,8 +71,13 @@ def check(world: World) -> Looked:
     _again_does_nothing(world)
     _anew_does_nothing(world, accounts)
     return Looked(
-        entries, statements, versions, sums, colours, proofs, on_kept_proofs, world.switches, world.machine.crashes
-    )
+        entries, statements, versions, sums, _closed_years(world), colours, proofs, on_kept_proofs, brought,
+        world.switches, world.machine.crashes,
+    )  # fmt: skip
+
+
+def _closed_years(world: World) -> int:
+    return sum(one.status == "closed" and len(one.period) == 4 for one in world.books.sums())
 
 
 def _account(world: World, plant: Plant) -> Account:

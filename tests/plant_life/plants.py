@@ -97,6 +97,7 @@ class Plant:
     left: bool = False  # it was registered once and is not now
     declared: list[str] = field(default_factory=list)  # devices whose replacement is declared
     papers: dict[str, list[tuple[date, date]]] = field(default_factory=dict)  # source -> days proven green
+    consents: tuple[str, ...] = ()  # platforms that may see its account
 
     def __post_init__(self) -> None:
         self.ever = {source.id: source for source in self.sources}  # also those that were dropped
@@ -131,6 +132,7 @@ class Plant:
             "industry": self.industry,
             "method": self.method,
             "rating_policy": self.policy,
+            "consents": list(self.consents),
             "agents": [{"id": "edge-1"}],
             "devices": [{"id": name, "points": [_point(one) for one in own]} for name, own in devices.items()],
             "sources": [self._source(source) for source in self.sources],

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.plant_life.calendar import day_start_ms, local_day, next_month
 from tests.plant_life.deliveries import Span, outages_of, parcels_of, readings_of, turn_of
-from tests.plant_life.instruments import DAY_MS, HOUR_MS
+from tests.plant_life.instruments import DAY_MS, HOUR_MS, MINUTE_MS, Point
 from tests.plant_life.knowledge import LATER
 from tests.plant_life.layouts import METHODS, POLICIES, foundry, mill, workshop
 from tests.plant_life.papers import Paper
 from tests.plant_life.plants import Plant
 from tests.plant_life.process import SCHEDULERS
+from tests.plant_life.receivers import receiver_of
 
 if TYPE_CHECKING:
     from tests.plant_life.world import World
 
-JOBS = ("rollup", "close_months", "daily_roots")
+JOBS = ("rollup", "close_months", "daily_roots", "webhooks")
 UPKEEP = ("retention", "archive")  # in worlds that give up raw readings or archive them
+EARLIEST_MS = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000)
+NEW_YEAR_MS = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
+BEFORE_NEW_YEAR_DAYS, AFTER_NEW_YEAR_DAYS = 20, 10  # at least, of worlds that live through it
 LATE_MS = 60 * DAY_MS
 LATE_WHERE_RAW_GOES_MS = 8 * DAY_MS  # ingest takes nothing older than what is kept: outages and absences come on top
 PARKS = ((mill,), (foundry,), (mill, foundry), (mill, workshop), (foundry, workshop))
+PLATFORMS = ("city", "bank")  # one sees every plant, the other the first
 CLOCKS_OFF_MS = (-40 * HOUR_MS, -2 * HOUR_MS, 3 * HOUR_MS, 30 * HOUR_MS)
+
+
+def life_of(rng: random.Random, seed: int) -> tuple[int, int]:
+    """When a world begins, and how many days it lives. One in three lives through a New Year."""
+    start_ms = EARLIEST_MS + rng.randrange(130) * DAY_MS + rng.randrange(24) * HOUR_MS
+    days = rng.randrange(50, 115)
+    if seed % 3 == 2:
+        start_ms = NEW_YEAR_MS - rng.randrange(BEFORE_NEW_YEAR_DAYS, days - AFTER_NEW_YEAR_DAYS) * DAY_MS
+    return start_ms, days
 
 
 class Script:
@@ -45,6 +60,7 @@ class Script:
                 plant.registered = False
                 joins_ms = self._some_time(0.2, 0.7)
                 world.at(joins_ms, partial(self._join, plant))
+            plant.consents = PLATFORMS[: 1 if world.plants else None]
             world.plants.append(plant)
             world.papers[plant.id] = []
             self._readings(plant, joins_ms)
@@ -61,6 +77,7 @@ class Script:
             world.at(self._some_time(0.1, 0.95), world.later_editions)
         self._rebuilds()
         self._ticks()
+        self._platforms()
 
     def _some_time(self, first: float, end: float) -> int:
         """An instant in a part of the world's life."""
@@ -81,15 +98,19 @@ class Script:
         for point in plant.points.values():
             outages = outages_of(rng, world.start_ms, world.end_ms)
             if turn_of(rng, point, world.start_ms, world.end_ms) == "replacement":
-                declared_ms = point.instrument.turn_ms + rng.randrange(30 * DAY_MS)  # type: ignore[union-attr]
-                world.at(max(declared_ms, joins_ms), partial(self._declare, plant, point.device))
+                self._declaration(plant, point, joins_ms)
             point.readings = readings_of(rng, point, outages, first_ms, world.end_ms)
             for parcel in parcels_of(rng, plant.id, point, outages, joins_ms, longest_late_ms):
                 world.at(parcel.due_ms, partial(world.arrive, parcel))
 
-    def _declare(self, plant: Plant, device: str) -> None:
-        plant.declared.append(device)
-        self._world.apply_registry(f"{plant.name} declares that the meter {device} was replaced")
+    def _declaration(self, plant: Plant, point: Point, joins_ms: int) -> None:
+        """Weeks late, and where raw readings go half of them only when those around it are about to."""
+        world, turn_ms = self._world, point.instrument.turn_ms  # type: ignore[union-attr]
+        declared_ms = turn_ms + self._rng.randrange(30 * DAY_MS)
+        if self.raw_goes and turn_ms // MINUTE_MS % 2:
+            declared_ms += 45 * DAY_MS
+        world.undeclared.append((plant, point.device, turn_ms))
+        world.at(max(declared_ms, joins_ms), partial(world.declare, plant, point.device))
 
     def _changes_of_mind(self, plant: Plant, joins_ms: int) -> None:
         """Certificates that come in month by month, another method, another policy."""
@@ -220,6 +241,19 @@ class Script:
             first, last = (local_day(at_ms - days * DAY_MS, "UTC") for days in days_ago)
             world.at(at_ms, partial(world.rebuild, plant, first, last, rng.choice((-1, 1, 2))))
 
+    def _platforms(self) -> None:
+        """Platforms that have the feed brought, from the first change on or from where they are."""
+        world, rng = self._world, self._world.platforms_rng
+        length_ms = world.end_ms - world.start_ms
+        for platform in PLATFORMS:
+            world.at(world.start_ms + rng.randrange(length_ms * 3 // 4), partial(self._subscribe, platform))
+            world.at(world.start_ms + rng.randrange(length_ms), world.resume_platforms)
+
+    def _subscribe(self, platform: str) -> None:
+        world, rng = self._world, self._world.platforms_rng
+        after = rng.choice((0, len(world.books.feed)))
+        world.subscribe(receiver_of(rng, platform, world.start_ms, world.end_ms, after))
+
     # --- schedulers -------------------------------------------------------------------------------------------------
 
     def _ticks(self) -> None:
@@ -234,7 +268,8 @@ class Script:
             ahead_ms = next((by for span, by in off[scheduler] if span[0] <= when_ms < span[1]), 0)
             crash_after = rng.randint(1, rng.choice((10, 90))) if rng.random() < crashes else 0
             if not any(first <= when_ms < end for first, end in down):
-                world.at(when_ms, partial(world.tick, scheduler, ahead_ms, self.jobs, crash_after))
+                jobs = self.jobs if rng.random() < 0.7 else self.jobs[::-1]  # in truth each has its own pace
+                world.at(when_ms, partial(world.tick, scheduler, ahead_ms, jobs, crash_after))
         for _ in range(0 if world.terms.duckdb else rng.choice((0, 1, 3))):  # one process owns a DuckDB file
             world.at(self._some_time(0.1, 1.0), world.race)
 

@@ -8,9 +8,11 @@ from what truly passed and compares. Nothing waits, and nothing but the seed dec
 - what happens: `script` (drawn before it begins), `world` (people, gateways and time);
 - the gateway: `terms` (settings by seed), `machine` (killed and started again), `process` (the real house), `turns`
   (two of them side by side), `quick_store`, `books` (its database as an auditor reads it);
+- the platforms: `receivers` (who the change feed is brought to, and what goes wrong there);
 - the truth: `truth` (usage by the hour), `knowledge` (published factors), `account` (entries), `expected` (statements);
 - the verdict: `oracle`, and a file for each kind of paper: `oracle_statements`, `oracle_sums`, `oracle_ratings`,
-  `oracle_kept` (raw readings given up), `oracle_proofs`. `test_planted` shows that it would see a fault.
+  `oracle_kept` (raw readings given up), `oracle_proofs`, `oracle_receivers`. `test_planted` shows that it would see a
+  fault.
 
 The truth is worked out without the product's accounting. `make life SEED=…` tells the story of one seed. CI lives
 through 6 worlds, others through 2; LIFE_SEEDS=… says otherwise. A seed that fails goes into `seeds.txt` with what it
@@ -60,3 +62,4 @@ def test_in_the_end_every_account_is_what_an_omniscient_observer_computes(
     assert looked.versions >= looked.statements
     assert looked.sums >= 2
     assert looked.proofs == 3
+    assert looked.brought > 50

@@ -11,8 +11,9 @@ import base64
 import heapq
 import random
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -30,10 +31,11 @@ from tests.plant_life.machine import Machine, StoreOf
 from tests.plant_life.papers import Paper
 from tests.plant_life.plants import Plant, registry_text
 from tests.plant_life.process import SCHEDULERS
-from tests.plant_life.script import Script
+from tests.plant_life.receivers import Platforms, Receiver
+from tests.plant_life.script import Script, life_of
 from tests.plant_life.terms import Terms
 
-EARLIEST_MS = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000)
+DECLARED_IN_TIME_MS = 8 * DAY_MS  # before its readings can go: an outage may lie around a replacement
 LIES_AT_MOST_MS = DAY_MS  # so long readings wait for a tick; then they are stored without one
 REST_DAYS = 4  # at the end, until the last entry is under a root
 HELD_BACK_MS = 4 * DAY_MS  # how long after its last parcel a world goes on
@@ -68,8 +70,8 @@ class World:
     ) -> None:
         self.seed = seed
         self.rng = rng = random.Random(seed)
-        self.start_ms = EARLIEST_MS + rng.randrange(130) * DAY_MS + rng.randrange(24) * HOUR_MS
-        length = rng.randrange(50, 115)
+        self.platforms_rng = random.Random(f"platforms of {seed}")
+        self.start_ms, length = life_of(rng, seed)
         self.end_ms = self.start_ms + (days or length) * DAY_MS
         self.now_ms = self.start_ms
         self.story: list[str] = []
@@ -83,6 +85,11 @@ class World:
         self.adjusted: list[Adjusted] = []
         self.reopened: set[Month] = set()  # months that an operator opened and nobody closed again
         self.switches = 0  # between gateways that worked side by side
+        self.undeclared: list[tuple[Plant, str, int]] = []  # devices that were replaced, and when
+        self.platforms = Platforms(lambda: self.now_ms)
+        self.unseen_up_to: dict[str, int] = {}  # plant -> changes that were there when it was away and others were told
+        self._around = ExitStack()
+        self._around.enter_context(self.platforms.reached())
         self.terms = terms or Terms.of(seed)
         assert bool(postgresql) == self.terms.postgresql, "a world has PostgreSQL if its terms say so"
         self.machine = Machine(directory, rng, self.tell, self.terms, store_of, postgresql)
@@ -102,6 +109,7 @@ class World:
     def close(self) -> None:
         """Give back files, however the world ended."""
         self.machine.close()
+        self._around.close()
 
     def tell(self, what: str) -> None:
         self.story.append(f"{told(self.now_ms)} {what}")
@@ -117,6 +125,11 @@ class World:
     def apply_registry(self, why: str) -> None:
         answer = self.machine.ask("registry_apply", self.now_ms, text=registry_text(self.plants), file="registry.yaml")
         self.tell(f"{why}: {answer['diff']}")
+
+    def declare(self, plant: Plant, device: str) -> None:
+        if device not in plant.declared:
+            plant.declared.append(device)
+            self.apply_registry(f"{plant.name} declares that the meter {device} was replaced")
 
     def leave(self, plant: Plant) -> None:
         plant.registered, plant.left = False, True
@@ -197,6 +210,17 @@ class World:
         self.books.watch()
         self.tell(f"{plant.name}: {period} is to be closed by hand: {answer}")
 
+    def subscribe(self, receiver: Receiver) -> None:
+        named = {"platform": receiver.platform, "url": receiver.url, "after": receiver.after}
+        self.platforms.add(receiver)
+        receiver.registered(self.machine.ask("webhook_create", self.now_ms, **named))
+        self.tell(f"changes after {receiver.after} are to be brought to the platform {receiver.platform}")
+
+    def resume_platforms(self) -> None:
+        for receiver in self.platforms.receivers.values():
+            self.machine.ask("webhook_resume", self.now_ms, id=receiver.id)
+        self.tell("platforms that were given up are tried again")
+
     # --- what happens -----------------------------------------------------------------------------------------------
 
     def arrive(self, parcel: Parcel) -> None:
@@ -207,10 +231,13 @@ class World:
 
     def tick(self, scheduler: str, ahead_ms: int, jobs: tuple[str, ...], crash_after: int) -> None:
         """Store what arrived, then run jobs as one scheduler, whose clock may be off; 0 = no crash."""
+        self._declare_in_time(ahead_ms)
         if crash_after:
             self.machine.fuse.light(crash_after)
         self._store()
         for job in jobs:
+            if job == "webhooks":
+                self._note_unseen()
             done = self.machine.job(job, scheduler, self.now_ms + ahead_ms)
             if done is not None:
                 self.tell(f"{job} by {scheduler}{f', clock {ahead_ms / HOUR_MS:+.1f} h' if ahead_ms else ''}: {done}")
@@ -219,7 +246,9 @@ class World:
 
     def race(self) -> None:
         """Two gateways on one database do all jobs at once, and the lease changes hands in the middle."""
+        self._declare_in_time(0)
         self._store()
+        self._note_unseen()
         done, switches = self.machine.race(self.script.jobs, self.now_ms)
         self.switches += switches
         for one in done:
@@ -240,6 +269,18 @@ class World:
         if not answer["finished"]:
             self.at(self.now_ms + 2 * DAY_MS, partial(self.rebuild, plant, first, last, -1))
         self.books.watch()
+
+    def _declare_in_time(self, ahead_ms: int) -> None:
+        """Whoever declares late does it at last while the readings around the replacement are still there."""
+        oldest_ms = self.now_ms + max(0, ahead_ms) - self.terms.raw_retention_days * DAY_MS
+        for plant, device, turn_ms in self.undeclared:
+            if self.terms.raw_retention_days and plant.registered and turn_ms < oldest_ms + DECLARED_IN_TIME_MS:
+                self.declare(plant, device)
+
+    def _note_unseen(self) -> None:
+        """Nobody is told of plants that are away."""
+        known = self.books.ask("SELECT count(*) FROM changes")[0][0]
+        self.unseen_up_to |= {plant.id: known for plant in self.plants if not plant.registered}
 
     def _store(self) -> None:
         away = {plant.id for plant in self.plants if not plant.registered}
@@ -269,6 +310,16 @@ class World:
             self.now_ms += after_ms
             self.tell(f"{job}: {self.led(job)}")
         self.books.watch()
+        self._bring_the_rest()
+
+    def _bring_the_rest(self) -> None:
+        """All platforms are well, and are tried again until there is nothing more to bring."""
+        for receiver in self.platforms.receivers.values():
+            receiver.healed = True
+        self.resume_platforms()
+        self._note_unseen()
+        while (done := self.led("webhooks"))["messages"]:
+            self.tell(f"webhooks: {done}")
 
     def led(self, job: str) -> dict[str, Any]:
         """What a job did, by whoever leads now."""

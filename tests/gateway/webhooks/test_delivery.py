@@ -13,11 +13,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gateway.registry.model import Enterprise, Name, Park, Registry
 from gateway.store.changes_repository import hold_feed, note_changes
-from gateway.store.database import writing
+from gateway.store.database import guarded, writing
+from gateway.store.lease_repository import LeaseLost
 from gateway.store.webhooks_repository import Webhook, WebhooksRepository
 from gateway.webhooks.delivery import FIRST_PAUSE_S, PAGE, PARK_AFTER_MS, Delivered, Deliveries
 from gateway.webhooks.signature import new_secret
@@ -132,6 +133,35 @@ def test_a_feed_longer_than_a_message_comes_in_several(engine: Engine, receiver:
     register(engine, receiver.url)
     assert deliveries(engine).run(NOW_MS) == Delivered(messages=2, changes=PAGE + 5)
     assert receiver.seqs() == list(range(1, PAGE + 6))
+
+
+def test_each_message_begins_where_the_one_before_ended_whatever_the_receiver_may_not_see(
+    engine: Engine, receiver: Receiver
+) -> None:
+    note(engine, (OPEN, 1), *[(SECRET, version) for version in range(1, 2 * PAGE)], (OPEN, 2), (SECRET, 2 * PAGE))
+    register(engine, receiver.url)
+    assert deliveries(engine).run(NOW_MS) == Delivered(messages=3, changes=2)
+    assert receiver.seqs() == [1, 2 * PAGE + 1]
+    assert [len(one["items"]) for one in receiver.taken] == [1, 0, 1]
+    note(engine, (SECRET, 2 * PAGE + 1))
+    assert deliveries(engine).run(NOW_MS) == Delivered(), "few changes that nobody may see are no message"
+    note(engine, (OPEN, 3))
+    deliveries(engine).run(NOW_MS)
+    assert receiver.seqs()[-1] == 2 * PAGE + 4
+    assert [one["after"] for one in receiver.taken] == [0, *(one["last"] for one in receiver.taken[:-1])]
+
+
+def test_who_lost_the_lease_while_it_delivered_writes_down_nothing(engine: Engine, receiver: Receiver) -> None:
+    def lost(_: Connection) -> None:
+        raise LeaseLost("another one leads")
+
+    note(engine, (OPEN, 1))
+    register(engine, receiver.url)
+    with guarded(lost), pytest.raises(LeaseLost):
+        deliveries(engine).run(NOW_MS)
+    assert only(engine).after_seq == 0
+    deliveries(engine).run(NOW_MS)
+    assert receiver.seqs() == [1, 1], "at least once"
 
 
 def test_what_was_not_taken_comes_again_later_and_nothing_is_left_out(engine: Engine, receiver: Receiver) -> None:
