@@ -268,7 +268,7 @@ def output_findings(
         if one.record in wanted and one.amount_u and gce == 0:
             values["output"] = one.amount_u / MICRO
             yield finding_of("output.without_energy", enterprise.id, f"output.{one.subject}", one.at_ms, values)
-        elif one.record in wanted and one.amount_u and intensity < LITTLE_ENERGY * usual:
+        elif one.record in wanted and one.amount_u and usual and intensity < LITTLE_ENERGY * usual:
             values |= {"intensity": intensity, "usual": usual, "share": _percent(intensity / usual)}
             yield finding_of("output.little_energy", enterprise.id, f"output.{one.subject}", one.at_ms, values)
         if intensity > 0:

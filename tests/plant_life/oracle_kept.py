@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.plant_life.calendar import day_start_ms, local_day, month_of
 from tests.plant_life.expected import Account
+from tests.plant_life.plants import Plant
 
 if TYPE_CHECKING:
     from tests.plant_life.world import World
@@ -45,13 +46,24 @@ def horizons_of(world: World) -> dict[str, date]:
     return {name: local_day(before_ms, zones[name]) for name, before_ms in rows}
 
 
+def gone_for_sure(world: World) -> set[str]:
+    """Enterprises that lack readings: of a first day's few all may be left, since what follows is judged by them."""
+    plants = {plant.id: plant for plant in world.plants}
+    return {name for name, day in horizons_of(world).items() if day > _began(plants[name]) + timedelta(days=1)}
+
+
+def _began(plant: Plant) -> date:
+    """The local day of its first reading."""
+    return min(local_day(point.readings[0].at_ms, plant.zone) for point in plant.points.values() if point.readings)
+
+
 def _went_as_far_as_it_may(world: World, account: Account, horizon: date | None) -> None:
     plant, newest = account.plant, {}
     for one in world.books.versions():
         if one.enterprise == plant.id:
             newest[one.period] = one.status
     last = local_day(world.now_ms, plant.zone) - timedelta(days=world.terms.raw_retention_days + MARGIN_DAYS)
-    began = min(local_day(point.readings[0].at_ms, plant.zone) for point in plant.points.values() if point.readings)
+    began = _began(plant)
     here = horizon or began
     where = f"{plant.name}: raw readings went up to {horizon}, began {began}, may go up to {last}"
     assert horizon is None or horizon <= last, where

@@ -82,7 +82,7 @@ ALTERED = {
     ),
     "a gram of a statement": (
         "UPDATE statements SET body = replace(body, '\"compliance_kg\":', '\"compliance_kg\":1') WHERE version = 1",
-        "should be|is not what it was",
+        "should be|is not what it was|is not that of the text",
     ),
     "a closed statement's signature": (
         "UPDATE statements SET signature = 'x' || signature WHERE status = 'closed'",
