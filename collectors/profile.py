@@ -24,7 +24,8 @@ from typing import Literal
 
 from collectors.errors import ConfigurationError, Problem
 from collectors.quantities import QUANTITIES
-from collectors.strict_yaml import Document, KeyPath, build, parse
+from collectors.spelling import meant
+from collectors.strict_yaml import Document, KeyPath, build, file_text, parse
 
 FunctionCode = Literal[3, 4]  # 3 = read holding registers, 4 = read input registers
 WordOrder = Literal["big", "little"]  # little: least significant word first; bytes in a word are always big-endian
@@ -205,11 +206,7 @@ def load_profiles(config_dir: Path, *extra_dirs: Path) -> dict[str, MeterProfile
 
 def load_profile(path: Path) -> MeterProfile:
     """One profile file; raises ConfigurationError with every problem in it."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([Problem(f"cannot be read: {error}", str(path))]) from error
-    profile = read_profile(text, str(path))
+    profile = read_profile(file_text(path), str(path))
     if path.stem != profile.id:
         problem = Problem(f"a profile's file is named after its id: {profile.id}.yaml", str(path), key="id")
         raise ConfigurationError([problem])
@@ -234,6 +231,7 @@ def read_profile(text: str, file: str = "") -> MeterProfile:
     seen = Counter(register.quantity for register in shape.registers)
     for index, register in enumerate(shape.registers):
         problems.extend(_problems_of(register, shape, seen, ("registers", index), document))
+    problems = problems or _overlaps(shape, document)
     if problems:
         raise ConfigurationError(problems)
     registers = tuple(_spec(register, shape) for register in shape.registers)
@@ -291,7 +289,9 @@ def _problems_of(
     problems = []
     quantity = QUANTITIES.get(register.quantity)
     if quantity is None:
-        problems.append(problem("quantity", f"{register.quantity} is not in the table collectors.quantities"))
+        likely = meant(register.quantity, QUANTITIES)
+        unknown = f"unknown quantity {register.quantity}{likely}; the table in docs/glossary.md has all that there are"
+        problems.append(problem("quantity", unknown))
     elif register.unit != quantity.unit:
         message = f"must be {quantity.unit}, the unit of {quantity.name}, not {register.unit}: convert with scale"
         problems.append(problem("unit", message))
@@ -304,7 +304,12 @@ def _problems_of(
     name = register.dtype or profile.defaults.dtype
     dtype = DTYPES.get(name)
     if dtype is None:
-        return [*problems, problem("dtype", f"{name or 'nothing'} is unknown; known are {', '.join(DTYPES)}")]
+        return [
+            *problems,
+            problem(
+                "dtype", f"{name or 'nothing'} is unknown{meant(name or '', DTYPES)}; known are {', '.join(DTYPES)}"
+            ),
+        ]
     if not 0 <= register.address <= 65536 - dtype.words:
         problems.append(problem("address", f"must be 0..{65536 - dtype.words}: 0-based, as it stands in the request"))
     if dtype.words > profile.timing.max_registers:
@@ -314,6 +319,26 @@ def _problems_of(
         for pattern in _patterns(register, profile, name)
         if not 0 <= pattern < 1 << (16 * dtype.words)
     )
+    return problems
+
+
+def _overlaps(profile: _ProfileShape, document: Document) -> list[Problem]:
+    """Registers that stand where another one does: an address counted from 1, or a type that is too wide."""
+    problems: list[Problem] = []
+    owners: dict[tuple[int, int], str] = {}  # function code, address -> quantity
+    for index, register in enumerate(profile.registers):
+        code = register.function_code or profile.defaults.function_code
+        dtype = DTYPES[register.dtype or profile.defaults.dtype]
+        places = [(code, register.address + word) for word in range(dtype.words)]
+        taken = next((owners[place] for place in places if place in owners), None)
+        if taken is not None:
+            last = register.address + dtype.words - 1
+            span = f"register {last}" if last == register.address else f"registers {register.address}..{last}"
+            message = (
+                f"{span} of function {code} would be read for {taken} too: check address (0-based) and dtype of both"
+            )
+            problems.append(document.problem(("registers", index, "address"), message))
+        owners.update(dict.fromkeys(places, register.quantity))
     return problems
 
 

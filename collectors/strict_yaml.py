@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from collectors.errors import ConfigurationError, Problem
+from collectors.spelling import meant, yaml_hint
 
 T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
@@ -120,7 +121,7 @@ def parse(text: str, file: str = "") -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         what = f"{error.problem or 'cannot be read'}{' ' + error.context if error.context else ''}"
-        raise ConfigurationError([Problem(f"is not YAML: {what}", file, line)]) from error
+        raise ConfigurationError([Problem(f"is not YAML: {what}{yaml_hint(text, line)}", file, line)]) from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError([Problem(f"is not YAML: {error}", file)]) from error
     problems: list[Problem] = []
@@ -131,11 +132,19 @@ def parse(text: str, file: str = "") -> Document:
 
 def load(path: Path, shape: type[T]) -> T:
     """Read a file into `shape`; raises ConfigurationError with every problem in it."""
+    return loads(file_text(path), shape, str(path))
+
+
+def file_text(path: Path) -> str:
+    """A configuration file as text; raises ConfigurationError if it cannot be read as UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        message = "is no UTF-8 text from here on: save it as UTF-8 (an editor set to GBK or ANSI writes something else)"
+        raise ConfigurationError([Problem(message, str(path), line)]) from error
+    except OSError as error:
         raise ConfigurationError([Problem(f"cannot be read: {error}", str(path))]) from error
-    return loads(text, shape, str(path))
 
 
 def loads(text: str, shape: type[T], file: str = "") -> T:
@@ -167,12 +176,9 @@ def build_all(folder: Path, shape: type[T], problems: list[Problem]) -> Iterator
     """Every `*.yaml` of a folder that is right, by name; what is wrong with the others is added to `problems`."""
     for path in sorted(folder.glob("*.yaml")):
         try:
-            document = parse(path.read_text(encoding="utf-8"), str(path))
+            document = parse(file_text(path), str(path))
         except ConfigurationError as error:
             problems += error.problems
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"cannot be read: {error}", str(path)))
             continue
         built = build(document, shape, problems)
         if built is not None:
@@ -235,7 +241,7 @@ def _dataclass(raw: Any, shape: type, path: KeyPath, document: Document, problem
     fields = {str(f.metadata.get("key", f.name)): f for f in dataclasses.fields(shape) if f.init}
     before = len(problems)
     problems.extend(
-        document.problem((*path, key), f"unknown key; known are {', '.join(sorted(fields))}")
+        document.problem((*path, key), f"unknown key{meant(key, fields)}; known are {', '.join(sorted(fields))}")
         for key in raw
         if key not in fields
     )
@@ -285,15 +291,17 @@ def _literal(raw: Any, options: tuple[Any, ...], path: KeyPath, document: Docume
         for option in options:
             if raw.text == str(option):
                 return option
-    return _wrong(raw, "one of " + ", ".join(str(option) for option in options), path, document, problems)
+    names = [str(option) for option in options]
+    likely = meant(raw.text, names) if isinstance(raw, Scalar) else ""
+    return _wrong(raw, "one of " + ", ".join(names), path, document, problems, likely)
 
 
-def _wrong(raw: Any, wanted: str, path: KeyPath, document: Document, problems: list[Problem]) -> None:
+def _wrong(raw: Any, wanted: str, path: KeyPath, document: Document, problems: list[Problem], likely: str = "") -> None:
     if isinstance(raw, Scalar):
         found = "nothing" if raw.is_null else repr(raw.text)
     else:
         found = "a mapping" if isinstance(raw, dict) else "a list"
-    problems.append(document.problem(path, f"must be {wanted}, not {found}"))
+    problems.append(document.problem(path, f"must be {wanted}, not {found}{likely}"))
 
 
 def _free(raw: Any) -> Any:

@@ -20,7 +20,7 @@ from collectors.agent_config import SECTIONS
 from collectors.driver import Bus
 from collectors.errors import ConfigurationError, Problem
 from collectors.profile import MeterProfile, RegisterSpec, load_profiles, shipped_config_dir
-from collectors.strict_yaml import Document, build, parse
+from collectors.strict_yaml import Document, build, file_text, parse
 from collectors.tls import NO_TLS_FILES, TlsFiles, client_context
 from edge_agent.buffer import BufferLimits
 from edge_agent.connection import Connection
@@ -153,11 +153,7 @@ def load_settings(path: Path, from_afar: str = "") -> EdgeSettings:
 
     `from_afar` is YAML with sections that stand in for those of the file (`collectors.agent_config`).
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([Problem(f"cannot be read: {error}", str(path))]) from error
-    document = parse(text, str(path))
+    document = parse(file_text(path), str(path))
     problems: list[Problem] = []
     if from_afar:
         document = _overlaid(document, parse(from_afar, "configuration from afar"), problems)

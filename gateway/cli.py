@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from collectors.errors import ConfigurationError
+from collectors.strict_yaml import file_text
 from gateway import printing
 from gateway.asking import ask, ask_watched, out
 from gateway.set_aside_cli import replay, set_aside
@@ -21,13 +21,6 @@ from gateway.settings import load_settings
 
 ROLES = ("all", "ingest", "web", "scheduler", "rollup")
 TOKEN_ROLES = ("device", "enterprise", "park", "platform", "admin")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
 
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
@@ -57,7 +50,7 @@ def registry() -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
 def registry_apply(file: Path, dry_run: bool) -> None:
     """Apply a registry file: all of it, or nothing if anything in it is wrong."""
-    answer = ask("registry_apply", text=_read(file), file=str(file), dry_run=dry_run)
+    answer = ask("registry_apply", text=file_text(file), file=str(file), dry_run=dry_run)
     printing.registry_diff(out, answer)
 
 

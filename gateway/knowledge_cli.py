@@ -14,17 +14,20 @@ from typing import Any
 import click
 
 from collectors.errors import ConfigurationError, Problem
+from collectors.modbus.plan import cycle_s, plan_reads
 from collectors.profile import MeterProfile, load_profiles
 from collectors.profile_check import check_profile
+from collectors.strict_yaml import file_text
 from gateway import printing
+from gateway.carbon.benchmarks import load_benchmarks
 from gateway.carbon.blends import read_blend_file
 from gateway.carbon.edition_diff import difference, editions, have_something_in_common
-from gateway.carbon.factor_files import load_factor_files, parsed, read_factor_file
+from gateway.carbon.factor_files import clashes, load_factor_files, parsed, read_factor_file
 from gateway.carbon.factors import FactorBook
 from gateway.carbon.grid_regions import read_grid_file
 from gateway.carbon.methods import MethodFile, load_methods, read_method_file
 from gateway.carbon.model import Factor
-from gateway.carbon.policy import Policy, load_policies
+from gateway.carbon.policy import Policy, load_policies, read_policy
 from gateway.settings import Settings, load_settings
 
 out = printing.console()
@@ -50,6 +53,7 @@ def _profile_row(profile: MeterProfile) -> Row:
 
 def _profile_facts(profile: MeterProfile) -> list[Row]:
     timing = profile.timing
+    blocks = plan_reads(profile, timing)
     registers = [
         (
             spec.point,
@@ -64,6 +68,8 @@ def _profile_facts(profile: MeterProfile) -> list[Row]:
         ("source", profile.source.document),
         *(("confirmed by", other) for other in profile.source.confirmed_by),
         ("timing", f"timeout {timing.timeout_s} s, pause {timing.pause_s} s, {timing.max_registers} registers a read"),
+        *(("request", str(block)) for block in blocks),
+        ("line busy", f"{cycle_s(blocks, timing):.2f} s for all requests, on its serial line"),
         *registers,
         *(("note", note) for note in profile.notes),
     ]
@@ -106,7 +112,13 @@ def _check_factors(path: Path) -> str:
 
 
 def _check_values(path: Path, problems: list[Problem]) -> str:
-    return f"{len(read_factor_file(path, problems))} values"
+    """By itself, and beside what the gateway has: the file in place of its own edition there."""
+    values = read_factor_file(path, problems)
+    others = [] if problems else load_factor_files(load_settings(os.environ).config_path)
+    editions_here = {one.factor.edition for one in values}
+    kept = [one for one in others if one.factor.edition not in editions_here]
+    problems += clashes([*kept, *values])
+    return f"{len(values)} values"
 
 
 def _check_blends(path: Path, problems: list[Problem]) -> str:
@@ -191,13 +203,13 @@ def _combination(policy: Policy) -> str:
 
 
 def _check_policy(path: Path) -> str:
-    """A policy is checked beside the benchmarks that it names: it must stand in a `rating_policies` directory."""
-    if path.resolve().parent.name != "rating_policies" or path.suffix != ".yaml":
-        raise ConfigurationError(
-            f"{path}: put it into rating_policies/ of a configuration directory, as a .yaml file, and check it there"
-        )
-    policies = load_policies(path.resolve().parent.parent)
-    return f"{len(policies[path.stem].benchmarks)} benchmarks"
+    """Beside the benchmarks that it names: those next to its `rating_policies` folder, else the gateway's own."""
+    home = path.resolve().parent
+    config_dir = home.parent if home.name == "rating_policies" else load_settings(os.environ).config_path
+    policy = read_policy(file_text(path), str(path), load_benchmarks(config_dir))
+    if policy.id != path.stem:
+        raise ConfigurationError([Problem(f"must be the file's name, {path.stem}", str(path), key="policy")])
+    return f"{len(policy.benchmarks)} benchmarks"
 
 
 SHELVES = (
@@ -327,14 +339,7 @@ def try_policy(file: Path, subject: str, period: str, as_json: bool) -> None:
     """
     from gateway.asking import ask
 
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(
-            f"{file} is no text in UTF-8 (byte {error.start}): a policy is a YAML file like those that "
-            "`tanmai policies list` names; docs/adding-a-policy.md has one to begin with"
-        ) from error
-    answer = ask("policy_try", text=text, file=str(file), subject=subject, period=period)
+    answer = ask("policy_try", text=file_text(file), file=str(file), subject=subject, period=period)
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:

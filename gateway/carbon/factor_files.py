@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from collectors.errors import ConfigurationError, Problem
-from collectors.strict_yaml import Document, build, parse
+from collectors.strict_yaml import Document, build, file_text, parse
 from gateway.carbon.model import Factor
 from gateway.carbon.units import UnknownUnit, read_unit
 
@@ -144,7 +144,7 @@ def load_factor_files(config_dir: Path) -> list[LoadedFactor]:
         problems.append(Problem(f"has no factor files in {', '.join(FOLDERS)}", str(config_dir)))
     for path in files:
         loaded += read_factor_file(path, problems)
-    problems += _clashes(loaded)
+    problems += clashes(loaded)
     if problems:
         raise ConfigurationError(problems)
     return loaded
@@ -153,11 +153,9 @@ def load_factor_files(config_dir: Path) -> list[LoadedFactor]:
 def parsed(path: Path, problems: list[Problem]) -> Document | None:
     """A file as YAML; None, and why in `problems`, if it cannot be read."""
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        return parse(file_text(path), str(path))
     except ConfigurationError as error:
         problems += error.problems
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(Problem(f"cannot be read: {error}", str(path)))
     return None
 
 
@@ -212,15 +210,16 @@ def _wrongs(factor: Factor, kind: str) -> list[tuple[str, str]]:
         return [*wrongs, ("unit", f"{factor.unit} is no unit of a {kind} value: give it in {band.unit} or the like")]
     size = Fraction(factor.value) * unit.scale / wanted.scale
     if not Fraction(band.low) <= size <= Fraction(band.high):
+        same = "" if factor.unit == band.unit else f" ({float(size):.6g} {band.unit})"
         message = (
-            f"{factor.value} {factor.unit} is {float(size):.6g} {band.unit}, outside of {band.low} to {band.high} "
+            f"{factor.value} {factor.unit}{same} is outside of {band.low} to {band.high} {band.unit} "
             f"for a {kind} value: check the unit"
         )
         wrongs.append(("value", message))
     return wrongs
 
 
-def _clashes(loaded: Iterable[LoadedFactor]) -> list[Problem]:
+def clashes(loaded: Iterable[LoadedFactor]) -> list[Problem]:
     """Values with one id, or of one series whose validity overlaps without one replacing the other."""
     problems: list[Problem] = []
     by_id: dict[str, LoadedFactor] = {}

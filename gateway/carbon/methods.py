@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from collectors.errors import ConfigurationError, Problem
-from collectors.strict_yaml import build, parse
+from collectors.strict_yaml import build, file_text, parse
 from gateway.carbon.choices import ELECTRICITY_SERIES
 from gateway.carbon.factor_files import Title
 from gateway.registry.model import Group, Method
@@ -87,12 +87,9 @@ def read_method_file(
 ) -> MethodFile | None:
     """One file; adds what is wrong with it to `problems`."""
     try:
-        document = parse(path.read_text(encoding="utf-8"), str(path))
+        document = parse(file_text(path), str(path))
     except ConfigurationError as error:
         problems += error.problems
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(Problem(f"cannot be read: {error}", str(path)))
         return None
     method = build(document, MethodFile, problems)
     if method is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from collectors.errors import ConfigurationError, Problem
-from collectors.strict_yaml import build, parse
+from collectors.strict_yaml import build, file_text, parse
 from gateway.carbon.benchmarks import (
     OF_PRODUCT,
     Benchmark,
@@ -149,7 +149,7 @@ def load_policies(config_dir: Path) -> dict[str, Policy]:
     paths = sorted((config_dir / "rating_policies").glob("*.yaml"))
     for path in paths:
         try:
-            policy = read_policy(path.read_text(encoding="utf-8"), str(path), benchmarks)
+            policy = read_policy(file_text(path), str(path), benchmarks)
         except ConfigurationError as error:
             problems += error.problems
             continue

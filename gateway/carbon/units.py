@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
+from collectors.spelling import meant
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -107,7 +109,9 @@ def read_unit(text: str) -> Unit:
 
 def _atom(symbol: str, text: str) -> Unit:
     if symbol not in _ATOMS:
-        raise UnknownUnit(f"unit {text!r} is not known: {symbol!r} is none of {', '.join(sorted(UNITS))}")
+        raise UnknownUnit(
+            f"unit {text!r} is not known: {symbol!r}{meant(symbol, _ATOMS)} is none of {', '.join(sorted(UNITS))}"
+        )
     scale, dimension = _ATOMS[symbol]
     return Unit(scale, {dimension: 1} if dimension else {})
 

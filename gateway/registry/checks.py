@@ -15,6 +15,7 @@ from typing import Any
 from collectors.errors import Problem
 from collectors.quantities import QUANTITIES
 from collectors.seals import PublicKey
+from collectors.spelling import meant
 from gateway.registry.account_checks import (
     energy_only_is_measured_elsewhere,
     method_exists,
@@ -64,7 +65,9 @@ def region_has_factors(park: Place, world: World) -> Problems:
     region = park.text("region")
     if region is not None and region not in world.knowledge.regions:
         known = ", ".join(sorted(world.knowledge.regions))
-        yield park.at("region").problem(f"no factor file has region {region}; known are {known}")
+        yield park.at("region").problem(
+            f"no factor file has region {region}{meant(region, world.knowledge.regions)}; known are {known}"
+        )
 
 
 def area_is_positive(park: Place, world: World) -> Problems:
@@ -103,7 +106,8 @@ def policy_exists(enterprise: Place, world: World) -> Problems:
     policy = enterprise.text("rating_policy")
     if policy is not None and policy not in world.knowledge.policies:
         known = ", ".join(sorted(world.knowledge.policies)) or "none"
-        yield enterprise.at("rating_policy").problem(f"unknown rating policy {policy}; known are {known}")
+        likely = meant(policy, world.knowledge.policies)
+        yield enterprise.at("rating_policy").problem(f"unknown rating policy {policy}{likely}; known are {known}")
 
 
 def own_factors_exist(enterprise: Place, world: World) -> Problems:
@@ -161,7 +165,8 @@ def devices_have_points(enterprise: Place, world: World) -> Problems:
         profile = place.text("profile")
         if profile is not None and profile not in world.knowledge.profiles:
             known = ", ".join(sorted(world.knowledge.profiles)) or "none"
-            yield place.at("profile").problem(f"unknown profile {profile}; known are {known}")
+            likely = meant(profile, world.knowledge.profiles)
+            yield place.at("profile").problem(f"unknown profile {profile}{likely}; known are {known}")
         device = place.value(DeviceShape)
         if device is None:
             continue
@@ -177,9 +182,8 @@ def sources_are_fed(enterprise: Place, world: World) -> Problems:
     for place in enterprise.items("sources"):
         activity = place.text("activity")
         if activity is not None and activity not in world.knowledge.activities:
-            yield place.at("activity").problem(
-                f"unknown activity {activity}; `tanmai factors list` shows the known ones"
-            )
+            likely = meant(activity, world.knowledge.activities)
+            yield place.at("activity").problem(f"unknown activity {activity}{likely}; {_of_its_kind(activity, world)}")
         source = place.value(SourceShape)
         if source is None:
             continue
@@ -227,6 +231,14 @@ def units_are_short(enterprise: Place, world: World) -> Problems:
             yield place.at("unit").problem(f"must have 1 to {MAX_UNIT} characters")
 
 
+def _of_its_kind(activity: str, world: World) -> str:
+    """The known activities whose name begins alike, or how names begin."""
+    stem = activity.partition(".")[0]
+    alike = [name for name in world.knowledge.activities if name.partition(".")[0] == stem]
+    stems = sorted({name.partition(".")[0] for name in world.knowledge.activities})
+    return f"of its kind are known {', '.join(sorted(alike))}" if alike else f"names begin with {', '.join(stems)}"
+
+
 def replacements_are_exact(enterprise: Place, world: World) -> Problems:
     points = _measured(enterprise, world)
     for place in enterprise.items("replacements"):
@@ -234,7 +246,7 @@ def replacements_are_exact(enterprise: Place, world: World) -> Problems:
         if replacement is None:
             continue
         if replacement.device not in points:
-            yield place.at("device").problem(f"unknown device {replacement.device}")
+            yield place.at("device").problem(f"unknown device {replacement.device}{meant(replacement.device, points)}")
         if not replacement.final or replacement.final.keys() != replacement.initial.keys():
             yield place.problem(
                 "final and initial must give the same points: the old meter's last and the new one's first"
@@ -336,12 +348,12 @@ def _unit_of(written: str | FeedShape, points: Mapping[str, Mapping[str, Point] 
     except ValueError as error:
         return None, str(error)
     if feed.device not in points:
-        return None, f"unknown device {feed.device}"
+        return None, f"unknown device {feed.device}{meant(feed.device, points)}"
     own = points[feed.device]
     if own is None:
         return None, ""
     if feed.point not in own:
-        return None, f"{feed.device} has no point {feed.point}; it has {', '.join(own)}"
+        return None, f"{feed.device} has no point {feed.point}{meant(feed.point, own)}; it has {', '.join(own)}"
     quantity = QUANTITIES[own[feed.point].quantity]
     if quantity.usage_unit is None:
         return None, f"{quantity.name} ({quantity.unit}) cannot be summed over time, so it can feed nothing"
@@ -378,6 +390,6 @@ def _units_fit(place: Place, source: SourceShape, units: Mapping[int, str], worl
 
 def _counter(place: Place, point: str, own: Mapping[str, Point]) -> Problems:
     if point not in own:
-        yield place.problem(f"the device has no point {point}; it has {', '.join(own)}")
+        yield place.problem(f"the device has no point {point}{meant(point, own)}; it has {', '.join(own)}")
     elif QUANTITIES[own[point].quantity].kind != "counter":
         yield place.problem(f"{point} is no counter: only a counter's last and first values matter")

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from collectors.errors import Problem
 from collectors.quantities import QUANTITIES
+from collectors.spelling import meant
 from gateway.registry.derived import Use, formulas_in, keys_given, parts_of, uses_of
 from gateway.registry.feeds import feed_of
 from gateway.registry.file_shape import BalanceShape, DerivedShape, FeedShape
@@ -40,12 +41,12 @@ class Known:
         if feed.device == DERIVED:
             return self.derived.get(name), "" if name in self.derived else f"there is no derived point {feed.point}"
         if feed.device not in self.points:
-            return None, f"unknown device {feed.device}"
+            return None, f"unknown device {feed.device}{meant(feed.device, self.points)}"
         own = self.points[feed.device]
         if own is None:
             return None, ""
         if feed.point not in own:
-            return None, f"{feed.device} has no point {feed.point}; it has {', '.join(own)}"
+            return None, f"{feed.device} has no point {feed.point}{meant(feed.point, own)}; it has {', '.join(own)}"
         return own[feed.point].quantity, ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collectors.quantities import QUANTITIES
+from collectors.spelling import meant
 from gateway.registry.file_shape import DeviceShape, PointShape
 from gateway.registry.knowledge import KnownProfile
 from gateway.registry.model import Point
@@ -42,11 +43,14 @@ def _misfits(shape: PointShape, profile: KnownProfile | None, keys: tuple[str | 
     name = shape.quantity or shape.id
     quantity = QUANTITIES.get(name)
     if profile is not None and shape.id not in profile.points:
-        return [Misfit(keys, f"the profile has no point {shape.id}; it has {', '.join(profile.points)}")]
+        likely = meant(shape.id, profile.points)
+        return [Misfit(keys, f"the profile has no point {shape.id}{likely}; it has {', '.join(profile.points)}")]
     if profile is not None and name != shape.id:
         return [Misfit((*keys, "quantity"), f"the profile says that {shape.id} is {shape.id}, not {name}")]
     if quantity is None:
-        return [Misfit((*keys, "quantity"), f"unknown quantity {name}; `collectors.quantities` lists the known ones")]
+        return [
+            Misfit((*keys, "quantity"), f"unknown quantity {name}{meant(name, QUANTITIES)}; docs/glossary.md has all")
+        ]
     bounds = {
         "modulus": ("only counters start again from 0", shape.modulus is None or quantity.kind == "counter"),
         "rated_per_hour": ("must be above 0", shape.rated_per_hour is None or shape.rated_per_hour > 0),

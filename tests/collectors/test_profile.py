@@ -149,14 +149,15 @@ def test_not_available_is_given_by_dtype_or_by_register() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("quantity: power", "quantity: powr", "powr is not in the table"),
+        ("quantity: power", "quantity: powr", "unknown quantity powr (did you mean power?)"),
         ("unit: kW,", "unit: W,", "must be kW, the unit of power, not W: convert with scale"),
         ("quantity: power, address: 2, unit: kW", "quantity: energy_import, address: 2, unit: kWh", "has 2 registers"),
-        ("dtype: float32", "dtype: float", "float is unknown; known are int16"),
+        ("dtype: float32", "dtype: float", "float is unknown (did you mean float32 or float64?); known are int16"),
         ("defaults: {dtype: uint32}", "", "registers[0].dtype: nothing is unknown"),
         ("scale: 0.01", "scale: 0", "must not be 0"),
         ("address: 2", "address: 65535", "must be 0..65534"),
         ("address: 2", "address: -1", "must be 0..65534"),
+        ("address: 2", "address: 1", "registers 1..2 of function 3 would be read for energy_import too"),
         ("dtype: float32}", "dtype: float32, not_available: [0x100000000]}", "0x100000000 is no pattern of 32 bits"),
         ("dtype: float32}", "dtype: float32, modulus: 10}", "only counters have one"),
         ("dtype: float32}", "dtype: float32, function_code: 6}", "must be one of 3, 4"),

@@ -87,7 +87,7 @@ def test_every_problem_is_reported_with_file_line_and_key() -> None:
         "file.yaml:2: kind: must be one of a, b, not 'c'",
         "file.yaml:4: parts[0].name: is missing",
         "file.yaml:4: parts[0].size: must be a whole number, not '1.5'",
-        "file.yaml:5: parts[1].sise: unknown key; known are name, size",
+        "file.yaml:5: parts[1].sise: unknown key (did you mean size?); known are name, size",
         "file.yaml:6: names.x: must be a whole number, not 'one'",
     ]
 
@@ -125,7 +125,7 @@ def test_a_key_written_twice_hides_no_other_problem() -> None:
         "file.yaml:3: ratio: is written twice (first in line 2)",
         "file.yaml:5: parts[0].name: is written twice (first in line 5)",
         f"file.yaml:6: surprise: unknown key; known are {keys}",
-        "file.yaml:5: parts[0].sise: unknown key; known are name, size",
+        "file.yaml:5: parts[0].sise: unknown key (did you mean size?); known are name, size",
     ]
 
 
@@ -190,8 +190,8 @@ def test_a_file_that_cannot_be_read_is_a_problem_not_a_crash(tmp_path: Path) -> 
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
 
-    for path in (tmp_path / "missing.yaml", binary):
-        with pytest.raises(ConfigurationError, match=f"{path.name}: cannot be read"):
+    for path, what in ((tmp_path / "missing.yaml", "cannot be read"), (binary, "1: is no UTF-8 text")):
+        with pytest.raises(ConfigurationError, match=f"{path.name}:.?{what}"):
             load(path, Shape)
 
 

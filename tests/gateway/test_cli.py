@@ -97,7 +97,9 @@ def test_profiles_of_ones_own_are_listed_shown_and_checked(tanmai: Tanmai, tmp_p
         "registers: [{quantity: power, address: 5, function_code: 3, dtype: int16, word_order: big, unit: kW}]}\n"
     )
     assert "own-meter" in tanmai("profiles", "list", "own", TANMAI_PROFILES_DIR=str(own)).out
-    assert "register 5, function 3" in tanmai("profiles", "show", "own-meter", TANMAI_PROFILES_DIR=str(own)).out
+    shown = tanmai("profiles", "show", "own-meter", TANMAI_PROFILES_DIR=str(own)).out
+    assert "register 5, function 3" in shown
+    assert "function 3, registers 5..5" in shown and "for all requests" in shown
     assert tanmai("profiles", "check", TANMAI_PROFILES_DIR=str(own)).code == 0
     shipped = len(load_profiles(shipped_config_dir()))
     assert f"{shipped + 1} loaded" in tanmai("doctor", TANMAI_PROFILES_DIR=str(own)).out
@@ -113,6 +115,12 @@ def test_profiles_of_ones_own_are_listed_shown_and_checked(tanmai: Tanmai, tmp_p
         ("refrigerant_blends", "blends with 45 GWPs", ("hfc-32: 50, hfc-125: 50", "hfc-32: 50, hfc-125: 40"), "not 90"),
         ("grid_regions", "29 provinces in 7 grids", ("fujian]", "fukian]"), "grid.provincial for fukian"),
         ("gwp", "15 values", ("unit: kgCO2e/kg", "unit: kWh"), "is no unit of"),
+        (
+            "energy_factors",
+            " values",
+            ("id: coal_equivalent.raw_coal", "id: coal_equivalent.coke"),
+            "stands already in",
+        ),
     ],
 )
 def test_what_goes_with_factors_is_checked_as_what_it_is(
@@ -124,6 +132,19 @@ def test_what_goes_with_factors_is_checked_as_what_it_is(
     broken.write_text(shipped.read_text(encoding="utf-8").replace(*slip, 1), encoding="utf-8")
     said = tanmai("factors", "check", broken)
     assert (said.code, wrong in said.out.replace("\n", " ")) == (1, True), said.out
+
+
+def test_a_draft_of_a_policy_is_checked_wherever_it_stands(tanmai: Tanmai, tmp_path: Path) -> None:
+    text = (shipped_config_dir() / "rating_policies" / "four-colour-demo.yaml").read_text(encoding="utf-8")
+    draft = tmp_path / "four-colour-demo.yaml"
+    draft.write_text(text, encoding="utf-8")
+    assert "right; 15 benchmarks" in tanmai("policies", "check", draft).out
+    draft.write_text(text.replace("combination: worst", "combination: wurst"), encoding="utf-8")
+    said = tanmai("policies", "check", draft)
+    assert (said.code, "did you mean worst?" in said.out) == (1, True), said.out
+    elsewhere = tmp_path / "draft.yaml"
+    elsewhere.write_text(text, encoding="utf-8")
+    assert "must be the file's name, draft" in tanmai("policies", "check", elsewhere).out
 
 
 def test_doctor_hides_secrets_and_says_what_does_not_answer(tanmai: Tanmai, park: Path) -> None:

@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "unknown edition": (["factors", "diff", "ipcc-ar5", "ipcc-ar7"], "did you mean ipcc-ar6?"),
     "edition beside itself": (["factors", "diff", "ipcc-ar5", "ipcc-ar5"], "is compared with itself"),
     "editions of different things": (["factors", "diff", "ipcc-ar5", "mee-nbs-grid-2023"], "no value in common"),
-    "draft that is no text": (["policies", "try", sys.executable, PLANT, "2026-10"], "is no text in UTF-8"),
+    "draft that is no text": (["policies", "try", sys.executable, PLANT, "2026-10"], "is no UTF-8 text"),
     "draft for a month without account": (["policies", "try", str(DRAFT), PLANT, "2020-01"], "no account of 2020-01"),
     "draft for nobody": (["policies", "try", str(DRAFT), "moon", "2026-10"], "`tanmai registry show` lists both"),
     "footprint for nobody": (["footprint", NOBODY, "plate", "2026-10"], "`tanmai registry show` lists"),
