@@ -17,10 +17,13 @@ from collectors.errors import Unreachable
 from collectors.profile import MeterProfile, load_profile, shipped_config_dir
 from collectors.reading import Reading
 from collectors.wire import Receipt, Status, decode_batch, encode_receipt, stamped
+from edge_agent.agent import AgentDevice, EdgeAgent, Grouping
 from edge_agent.buffer import Buffer, BufferLimits, open_buffer
+from edge_agent.polling import SynchronousPolling
 from edge_agent.publisher import LineDetails
 
 NOW_MS = 1_760_000_000_000
+POINTS = ("energy_import", "power")
 
 
 @pytest.fixture
@@ -114,6 +117,23 @@ def driver() -> FakeDriver:
 def meter() -> MeterProfile:
     """A shipped profile."""
     return load_profile(shipped_config_dir() / "meter_profiles" / "eastron-sdm630.yaml")
+
+
+@pytest.fixture
+def make_agent(
+    driver: Any, line: Any, open_at: Callable[..., Buffer], meter: MeterProfile, now_ms: int
+) -> Callable[..., EdgeAgent]:
+    """A function that makes an agent with devices a (every 10 s) and b (every 60 s) on one bus each."""
+
+    def make(max_readings: int = 1000, max_age_ms: int = 0, buffer: Buffer | None = None, **drivers: Any) -> EdgeAgent:
+        devices = [
+            AgentDevice(PolledDevice(name, unit, meter, POINTS), f"bus-{name}", every_ms)
+            for unit, (name, every_ms) in enumerate([("a", 10_000), ("b", 60_000)], 1)
+        ]
+        polling = SynchronousPolling({"bus-a": driver, "bus-b": driver} | drivers)
+        return EdgeAgent(devices, polling, buffer or open_at(), line, Grouping(max_readings, max_age_ms), now_ms)
+
+    return make
 
 
 class FakeGateway:
