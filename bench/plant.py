@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ def open_house(data_dir: Path, enterprises: tuple[Enterprise, ...] = (), timeser
 # --- ingest ---------------------------------------------------------------------------------------------------------
 
 
+@cache  # asked for with every body and batch, also by limits
 def ingest_plant() -> Enterprise:
     """One enterprise whose single agent sends ten panels of ten points."""
     panels = tuple(

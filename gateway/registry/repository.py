@@ -32,7 +32,7 @@ Document = dict[str, Any]
 Documents = dict[str, dict[str, Document]]  # "parks" | "enterprises" -> id -> document
 
 _KINDS = {"park": "parks", "enterprise": "enterprises"}  # as stored -> as written in files and diffs
-_NEXT = func.coalesce(func.max(registry_versions.c.version), 0)
+_VERSION = select(func.coalesce(func.max(registry_versions.c.version), 0))  # asked with every request and commit
 
 PointName = tuple[str, str, str]  # enterprise, device, point
 
@@ -99,7 +99,7 @@ class RegistryRepository:
 
 
 def _version(connection: Connection) -> int:
-    return int(connection.execute(select(_NEXT)).scalar_one())
+    return int(connection.execute(_VERSION).scalar_one())
 
 
 def _documents(connection: Connection) -> Documents:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.store.database import Bind, reading, writing
 from gateway.store.schema import tokens as table
+
+# Put together once: it is asked with every request.
+_BY_ID = select(table).where(table.c.id == bindparam("token_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class TokenRepository:
     def get(self, token_id: str) -> StoredToken | None:
         """A token by its id, revoked or not."""
         with reading(self._bind) as connection:
-            row = connection.execute(select(table).where(table.c.id == token_id)).one_or_none()
+            row = connection.execute(_BY_ID, {"token_id": token_id}).one_or_none()
         return None if row is None else StoredToken(**row._mapping)
 
     def tokens(self, role: str | None = None, *, revoked: bool = True) -> list[StoredToken]:
