@@ -10,7 +10,7 @@ What stays true:
   next run makes those files anew that hold its points.
 - Files that were replaced stay for GRACE_S, so that whoever reads them meanwhile can finish.
 
-Limits: PIECE_ROWS at once in memory, and as many in a file, or one point's month. Whoever asks for a day of all points
+Limits: PIECE_ROWS at once in memory, and as many in a file, or one point's hour. Whoever asks for a day of all points
 reads their whole month; whoever asks for a point's month reads little more than that.
 """
 
@@ -19,15 +19,16 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from collectors.clock import from_ms, to_ms
+from collectors.clock import HOUR_MS, from_ms, to_ms
 from collectors.errors import ConfigurationError
 from gateway.store.columns import sorted_readings, take_readings
 from gateway.store.duckdb_file import FORMAT_WITH_ARCHIVE, quoted
@@ -41,6 +42,7 @@ GLOB = "*?[]{}"  # in a path of Parquet files DuckDB takes these for patterns
 _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 _MANIFEST = "select name, month_ms, first_ms, last_ms, lowest, highest, readings, size_bytes from archived_file"
 _COLUMNS = "point_id, at_ms, value, quality"
+_OF_PIECE = "at_ms >= ? and at_ms < ? and arrival <= ? and point_id between ? and ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,22 @@ class ArchivedFile:
     highest: int
     readings: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a new file is made of: a few points' month, or a stretch of a month of one point that is read very often."""
+
+    lowest: int  # of its point ids
+    highest: int
+    start_ms: int
+    end_ms: int
+    old: tuple[ArchivedFile, ...]  # that it replaces, alone or with others
+
+    def mark(self, arrival: int) -> str:
+        """What makes a file's name one that no other file of these points has or had."""
+        whole = (self.start_ms, self.end_ms) == (month_of(self.start_ms), month_after(self.start_ms))
+        return str(arrival) if whole else f"{arrival}-{self.start_ms}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +101,9 @@ class Archive:
     def files(
         self, cursor: duckdb.DuckDBPyConnection, start_ms: int = -(2**62), end_ms: int = 2**62, points: Points = None
     ) -> list[ArchivedFile]:
-        """The files that can hold readings of start_ms <= at_ms < end_ms of these points, by month and point."""
+        """The files that can hold readings of start_ms <= at_ms < end_ms of these points, by month, point and time."""
         lowest, highest = points or (_LOWEST, _HIGHEST)
-        query = f"{_MANIFEST} where first_ms < ? and last_ms >= ? and lowest <= ? and highest >= ? order by 2, 5"
+        query = f"{_MANIFEST} where first_ms < ? and last_ms >= ? and lowest <= ? and highest >= ? order by 2, 5, 3"
         rows = cursor.execute(query, [end_ms, start_ms, highest, lowest]).fetchall()
         return [ArchivedFile(*row) for row in rows]
 
@@ -103,45 +121,41 @@ class Archive:
             f"select {_COLUMNS}, 0::bigint as arrival from {self.table(files)})"
         )
 
-    def pieces(
-        self, cursor: duckdb.DuckDBPyConnection, month_ms: int, arrival: int
-    ) -> Iterator[tuple[tuple[int, int], list[ArchivedFile]]]:
-        """What must be written: (lowest, highest point) of each new file, and the old files that these rows replace.
+    def pieces(self, cursor: duckdb.DuckDBPyConnection, month_ms: int, arrival: int) -> Iterator[Piece]:
+        """What must be written. Where the month is archived already, only the files whose points have late readings."""
+        month = month_ms, month_after(month_ms)
+        files = [file for file in self.files(cursor) if file.month_ms == month_ms]
+        # Files of one point lie behind each other in time, and stand or go together; all others are of other points.
+        old = [tuple(own) for _, own in groupby(files, key=lambda file: file.lowest)] or [()]
+        # Every point that is late belongs to one of these: that which begins at it or below, or else the first.
+        edges = [_LOWEST, *(own[0].lowest for own in old[1:]), _HIGHEST + 1]
+        for place, own in enumerate(old):
+            whole = Piece(edges[place], edges[place + 1] - 1, *month, own)
+            late = cursor.execute(f"select count(*) from reading where {_OF_PIECE}", _values(whole, arrival)).fetchall()
+            if late[0][0]:
+                yield from self._cut(cursor, whole, arrival)
 
-        Where the month is archived already, only the files whose points have late readings.
-        """
-        bounds = month_ms, month_after(month_ms)
-        old = [file for file in self.files(cursor) if file.month_ms == month_ms]
-        # Every point that is late belongs to one old file: that which begins at it or below, or else the first.
-        edges = [_LOWEST, *(file.lowest for file in old[1:]), _HIGHEST + 1]
-        for place in range(len(edges) - 1):
-            lowest, highest = edges[place], edges[place + 1] - 1
-            own = old[place : place + 1]
-            late = cursor.execute(
-                "select count(*) from reading where at_ms >= ? and at_ms < ? and arrival <= ? "
-                "and point_id between ? and ?",
-                [*bounds, arrival, lowest, highest],
-            ).fetchall()
-            if late[0][0] == 0:
+    def _cut(self, cursor: duckdb.DuckDBPyConnection, whole: Piece, arrival: int) -> Iterator[Piece]:
+        """Cut by points so that each piece has about PIECE_ROWS, and where one point alone has more, by its hours."""
+        for first, last, rows in _ranges(self._counts(cursor, whole, arrival, "point_id")):
+            piece = replace(whole, lowest=first, highest=last)
+            if rows <= PIECE_ROWS:
+                yield piece
                 continue
-            counts = cursor.execute(
-                f"select point_id, count(*) from {self.source(own)} where at_ms >= ? and at_ms < ? and arrival <= ? "
-                "and point_id between ? and ? group by point_id order by point_id",
-                [*bounds, arrival, lowest, highest],
-            ).fetchall()
-            for first, last in _ranges(counts):
-                yield (first, last), own
+            for first_hour, last_hour, _ in _ranges(self._counts(cursor, piece, arrival, f"at_ms // {HOUR_MS}")):
+                yield replace(piece, start_ms=first_hour * HOUR_MS, end_ms=(last_hour + 1) * HOUR_MS)
 
-    def rows(
-        self, cursor: duckdb.DuckDBPyConnection, month_ms: int, points: tuple[int, int], old: Sequence[ArchivedFile],
-        arrival: int,
-    ) -> ReadingColumns:  # fmt: skip
+    def _counts(
+        self, cursor: duckdb.DuckDBPyConnection, piece: Piece, arrival: int, by: str
+    ) -> Sequence[tuple[int, int]]:
+        """How many rows of a piece there are by point or by hour."""
+        query = f"select {by}, count(*) from {self.source(piece.old)} where {_OF_PIECE} group by 1 order by 1"
+        return cursor.execute(query, _values(piece, arrival)).fetchall()
+
+    def rows(self, cursor: duckdb.DuckDBPyConnection, piece: Piece, arrival: int) -> ReadingColumns:
         """The readings of a new file, as the store itself would read them."""
-        query = (
-            f"select {_COLUMNS}, arrival from {self.source(old)} "
-            "where at_ms >= ? and at_ms < ? and arrival <= ? and point_id between ? and ?"
-        )
-        found = cursor.execute(query, [month_ms, month_after(month_ms), arrival, *points]).fetchnumpy()
+        query = f"select {_COLUMNS}, arrival from {self.source(piece.old)} where {_OF_PIECE}"
+        found = cursor.execute(query, _values(piece, arrival)).fetchnumpy()
         rows = ReadingColumns(found["point_id"], found["at_ms"], found["value"], found["quality"])
         return sorted_readings(rows, arrival=found["arrival"])
 
@@ -152,6 +166,7 @@ class Archive:
         """
         self.folder.mkdir(mode=0o700, exist_ok=True)
         lowest, highest = int(rows.point_id[0]), int(rows.point_id[-1])
+        first_ms, last_ms = int(rows.at_ms.min()), int(rows.at_ms.max())
         name = f"{month_name(month_ms)}.{lowest}-{highest}.{mark}.parquet"
         partial = self.folder / f"{name}.partial"
         cursor.register("incoming", {column: getattr(rows, column) for column in _COLUMNS.split(", ")})
@@ -167,9 +182,7 @@ class Archive:
         os.replace(partial, self.folder / name)  # noqa: PTH105  one name, so that tests can stop here
         sync(self.folder)
         size = (self.folder / name).stat().st_size
-        return ArchivedFile(
-            name, month_ms, int(rows.at_ms.min()), int(rows.at_ms.max()), lowest, highest, len(rows), size
-        )
+        return ArchivedFile(name, month_ms, first_ms, last_ms, lowest, highest, len(rows), size)
 
     def swap(
         self,
@@ -254,15 +267,19 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _ranges(counts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """(lowest, highest) of neighbouring points with about PIECE_ROWS rows together."""
+def _values(piece: Piece, arrival: int) -> list[int]:
+    return [piece.start_ms, piece.end_ms, arrival, piece.lowest, piece.highest]
+
+
+def _ranges(counts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """(lowest, highest, rows) of neighbouring points or hours with about PIECE_ROWS rows together."""
     first, last, held = 0, 0, 0
-    for point_id, rows in counts:
+    for key, rows in counts:
         if held and held + rows > PIECE_ROWS:
-            yield first, last
+            yield first, last, held
             held = 0
         if not held:
-            first = point_id
-        last, held = point_id, held + rows
+            first = key
+        last, held = key, held + rows
     if held:
-        yield first, last
+        yield first, last, held

@@ -261,10 +261,10 @@ class DuckDBStore:
         old: dict[str, ArchivedFile] = {}
         new: list[ArchivedFile] = []
         with self._reading() as cursor:
-            for points, replaced in list(self._archive.pieces(cursor, month_ms, arrival)):
-                rows = self._archive.rows(cursor, month_ms, points, replaced, arrival)
-                new.append(self._archive.write(cursor, month_ms, str(arrival), rows))
-                old |= {file.name: file for file in replaced}
+            for piece in list(self._archive.pieces(cursor, month_ms, arrival)):
+                rows = self._archive.rows(cursor, piece, arrival)
+                new.append(self._archive.write(cursor, month_ms, piece.mark(arrival), rows))
+                old |= {file.name: file for file in piece.old}
         self._has_archive = True  # before the commit: whoever looks after it must look into the files
         with self._writer, self._transaction() as cursor:
             self._archive.swap(cursor, month_ms, arrival, list(old.values()), new)

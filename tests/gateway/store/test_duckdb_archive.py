@@ -55,6 +55,11 @@ def rows_in_table(store: DuckDBStore) -> int:
         return int(cursor.execute("select count(*) from reading").fetchall()[0][0])
 
 
+def rows_of(store: DuckDBStore, *points: int) -> list[tuple[int, int, float]]:
+    found = store.read(points, 0, EVER)
+    return list(zip(found.point_id.tolist(), found.at_ms.tolist(), found.value.tolist(), strict=True))
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "timeseries.duckdb"
@@ -129,6 +134,39 @@ def test_only_files_whose_points_are_late_are_written_anew(
     assert archived.files == 2
     assert len({file.name for file in folder_of(path).iterdir()} - before) == 2
     assert len(store.read(list(range(10)), 0, EVER)) == 62
+
+
+def test_a_month_of_one_point_is_cut_by_hours_and_a_late_reading_finds_all_of_it(
+    store: DuckDBStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_archive, "PIECE_ROWS", 150)
+    pieces: list[int] = []
+    sort = duckdb_archive.sorted_readings
+
+    def counted(rows: ReadingColumns, **named: np.ndarray) -> ReadingColumns:
+        pieces.append(len(rows))
+        return sort(rows, **named)
+
+    monkeypatch.setattr(duckdb_archive, "sorted_readings", counted)
+    for value in (1.0, 2.0):
+        store.append(every_minute(5, OCTOBER, 1000, value))
+    store.append(every_minute(2, OCTOBER, 10))
+    store.append(every_minute(9, OCTOBER, 20))
+    before = rows_of(store, 2, 5, 9)
+    assert archive_all(store) == ["2025-10"]
+    assert max(pieces) <= 150
+    assert (rows_in_table(store), len(list(folder_of(path).iterdir()))) == (0, 17 + 2)
+    assert rows_of(store, 2, 5, 9) == before
+    others = {file.name for file in folder_of(path).iterdir() if ".5-5." not in file.name}
+    store.append(readings(5, [OCTOBER + 500 * 60_000, OCTOBER + 2000 * 60_000], 7.0))
+    late = rows_of(store, 2, 5, 9)
+    archive_all(store)
+    assert max(pieces) <= 150
+    assert rows_of(store, 2, 5, 9) == late
+    assert others < {file.name for file in folder_of(path).iterdir()}
+    store.forget({5: OCTOBER + 90 * 60_000})
+    assert len(store.read([5], 0, EVER)) == 1001 - 90
+    assert store.archived()[0] == 10 + 20 + 1001 - 90
 
 
 def test_arrival_numbers_and_notes_go_on_when_nothing_is_left_in_the_table(store: DuckDBStore, path: Path) -> None:
