@@ -17,7 +17,7 @@ from sqlalchemy import Engine, insert
 from collectors.errors import StoreUnavailable
 from gateway.store import database
 from gateway.store.claims_repository import ClaimLost, ClaimsRepository, guard_of
-from gateway.store.database import guarded, open_database, writing
+from gateway.store.database import guarded, open_database, open_migrated, writing
 from gateway.store.dirty_days_repository import DirtyDaysRepository
 from gateway.store.due_sums_repository import DueSumsRepository
 from gateway.store.kept_repository import KeptRepository
@@ -101,8 +101,9 @@ def test_a_process_that_stands_still_in_a_transaction_is_put_out(
     postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its session ends, so that others get its locks; when it goes on nothing of its transaction is there."""
+    other = open_database(postgresql)  # migrates, which on a busy machine stands still for as long as that
     monkeypatch.setattr(database, "IDLE_IN_TRANSACTION_MS", 300)
-    frozen, other = open_database(postgresql), open_database(postgresql)
+    frozen = open_migrated(postgresql)
     fences = ClaimsRepository(frozen).take("a", 9, "one", 0, TTL_MS).fences
     with pytest.raises(StoreUnavailable), guarded(guard_of(fences)), writing(frozen) as connection:
         KeptRepository(connection).put("written", "never")
