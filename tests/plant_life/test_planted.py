@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
@@ -17,13 +17,18 @@ from unittest.mock import patch
 import pytest
 
 from gateway.scheduler.changed_rules import ChangedRules
+from gateway.scheduler.retention import Retention
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColumns
+from gateway.webhooks import delivery
 from tests.plant_life.machine import StoreOf
 from tests.plant_life.oracle import check
 from tests.plant_life.terms import Terms
 from tests.plant_life.world import World
 
-DAYS = 45  # so long lives a world that something is planted in
+SEED = 3  # of the world that something is planted in
+DAYS = 45  # so long it lives
+KEEPS_ALL = Terms()
+SEND = delivery._send
 
 
 class LeakyStore:
@@ -40,38 +45,60 @@ class LeakyStore:
         return getattr(self._store, name)
 
 
+def _believed(*message: Any) -> None:
+    """Takes every message for taken, whatever the receiver answered."""
+    with suppress(delivery.NotTaken):
+        SEND(*message)
+
+
 def _new_hours_only(stored: UsageColumns, fresh: UsageColumns) -> UsageColumns:
     known = set(zip(stored.point_id.tolist(), stored.hour_ms.tolist(), strict=True))
     new = [pair not in known for pair in zip(fresh.point_id.tolist(), fresh.hour_ms.tolist(), strict=True)]
     return UsageColumns(*(getattr(fresh, field.name)[new] for field in fields(fresh)))
 
 
-# What is planted -> (what is put in the place of what, a seed whose world comes past it).
+# What is planted -> (what is put in the place of what, the terms of a world that comes past it, what is said of it).
 FAULTS = {
-    "every figure is rounded down": (patch("gateway.carbon.emission.round_half_even", math.floor), 3),
-    "an hour that is known once stays": (patch("gateway.scheduler.usage_stage.difference", _new_hours_only), 3),
+    "every figure is rounded down": (
+        patch("gateway.carbon.emission.round_half_even", math.floor), KEEPS_ALL, "should be",
+    ),
+    "an hour that is known once stays": (
+        patch("gateway.scheduler.usage_stage.difference", _new_hours_only), KEEPS_ALL, "booked .*, passed",
+    ),
     "a new edition or method restates nothing": (
-        patch.object(ChangedRules, "_mark", lambda *_: None), 3,
+        patch.object(ChangedRules, "_mark", lambda *_: None), KEEPS_ALL, "should be|nothing passed|nothing is booked",
+    ),
+    "retention forgets what the hours after its horizon are judged by": (
+        patch.object(Retention, "kept_from", lambda _self, _registry, points, at_ms: dict.fromkeys(points, at_ms)),
+        Terms(raw_retention_days=40), "booked .*, passed",
+    ),
+    "a change counts as brought before it was taken": (
+        patch("gateway.webhooks.delivery._send", _believed), KEEPS_ALL, "something is missing",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_roll_up_that_breaks_its_word_is_caught(fault: str, directory: Path) -> None:
-    planted, seed = FAULTS[fault]
+    planted, terms, words = FAULTS[fault]
     with planted:
-        _assert_caught(seed, directory)
+        _assert_caught(directory, terms=terms, words=words)
 
 
 def test_lost_readings_are_caught(directory: Path) -> None:
-    _assert_caught(3, directory, lambda store: cast(TimeSeriesStore, LeakyStore(store)))
+    _assert_caught(directory, lambda store: cast(TimeSeriesStore, LeakyStore(store)))
 
 
-def _assert_caught(seed: int, directory: Path, store_of: StoreOf = lambda store: store) -> None:
-    with closing(World(seed, directory, store_of=store_of, terms=Terms(), days=DAYS)) as world:
+def _assert_caught(
+    directory: Path, store_of: StoreOf = lambda store: store, terms: Terms = KEEPS_ALL, words: str = "."
+) -> None:
+    """By the oracle at the end, or by a platform on the way."""
+    with (
+        closing(World(SEED, directory, store_of=store_of, terms=terms, days=DAYS)) as world,
+        pytest.raises(AssertionError, match=words),
+    ):
         world.run()
-        with pytest.raises(AssertionError):
-            check(world)
+        check(world)
 
 
 # What is altered in the books -> (how, what the oracle says).
@@ -106,7 +133,7 @@ ALTERED = {
 
 
 def test_altered_books_are_caught(directory: Path) -> None:
-    with closing(World(3, directory, terms=Terms(), days=DAYS)) as world:
+    with closing(World(SEED, directory, terms=KEEPS_ALL, days=DAYS)) as world:
         world.run()
         assert check(world).colours > 0
         for words in ALTERED.values():
