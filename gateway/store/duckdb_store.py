@@ -83,11 +83,11 @@ delete from usage_hourly using incoming
 where usage_hourly.point_id = incoming.point_id and usage_hourly.hour_ms = incoming.hour_ms
 and usage_hourly.hour_ms between $first and $last
 """
-# First whose turn it is, then their hours: putting all that wait in order at every claim costs ten times as much.
+# First whose turn it is, by their notes, then their hours: to put all in order at every claim costs ten times as much.
 _CLAIM = """
 with waiting as (select point_id, min(touched) as since, count(*) as notes from dirty_hour group by point_id),
 upto as (select *, sum(notes) over (order by since, point_id rows unbounded preceding) as notes_upto from waiting),
-due as (select point_id, since from upto where notes_upto - notes < $limit)
+due as (select point_id, since from upto where notes_upto - notes < $reach)
 select point_id, hour_ms from dirty_hour join due using (point_id) group by point_id, hour_ms, since
 order by since, point_id, hour_ms limit $limit
 """
@@ -96,6 +96,7 @@ delete from dirty_hour using claimed
 where dirty_hour.point_id = claimed.point_id and dirty_hour.hour_ms = claimed.hour_ms and touched <= $token
 """
 _FORGET = "delete from reading using forgotten where reading.point_id = forgotten.id and at_ms < forgotten.until"
+_COUNT_NOTES = "select count(*) from dirty_hour"
 _COUNT_DIRTY = "select count(*) from (select distinct point_id, hour_ms from dirty_hour)"
 _EXTENT = """
 select min(first_ms), max(last_ms) from (
@@ -200,13 +201,15 @@ class DuckDBStore:
         return self.before(point_ids, LATEST_MS + 1, 1)
 
     def claim_dirty(self, limit: int) -> DirtyHours:
-        """Up to `limit` distinct dirty (point, hour), all of the point with the oldest note first.
+        """`limit` distinct dirty (point, hour), or all if fewer wait; all of the point with the oldest note first.
 
-        So a bulk load is claimed by whole points, whose days are then at hand as a whole. The token is the last arrival
-        that the notes cover.
+        So a bulk load is claimed by whole points, their days at hand. The token is the last arrival that notes cover.
         """
         with self._writer, self._reading() as cursor:
-            found = cursor.execute(_CLAIM, {"limit": limit}).fetchnumpy()
+            found = cursor.execute(_CLAIM, claim := {"limit": limit, "reach": limit}).fetchnumpy()
+            while len(found["hour_ms"]) < limit and claim["reach"] < self._one(_COUNT_NOTES)[0]:
+                claim["reach"] *= 2  # of how many notes: some hours were noted again and again
+                found = cursor.execute(_CLAIM, claim).fetchnumpy()
             self._noted.clear()  # what is touched from now on must be noted again, to outlive the clearing
             return DirtyHours(found["point_id"], found["hour_ms"], self._arrival)
 

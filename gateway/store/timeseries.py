@@ -137,7 +137,7 @@ class TimeSeriesStore(Protocol):
         """The newest reading of each point that has one."""
 
     def claim_dirty(self, limit: int) -> DirtyHours:
-        """Up to `limit` distinct dirty (point, hour), the oldest note among them. Claiming removes nothing."""
+        """`limit` distinct dirty (point, hour), or all if fewer wait, the oldest note among them. Removes nothing."""
 
     def clear_dirty(self, claimed: DirtyHours) -> None:
         """Forget the claimed notes, unless readings touched the hour again since the claim."""

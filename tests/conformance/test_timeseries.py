@@ -204,6 +204,15 @@ def test_claiming_removes_nothing_and_clearing_only_the_claimed(store: TimeSerie
     assert dirty(store) == {(2, T0_MS - HOUR_MS)}
 
 
+def test_a_claim_falls_short_of_its_limit_only_if_fewer_hours_wait(store: TimeSeriesStore) -> None:
+    for value in range(9):
+        store.append(readings((1, T0_MS, float(value), 0)))
+        store.claim_dirty(1)  # so that the hour is noted anew, beside its older notes
+    store.append(readings((2, T0_MS, 1.0, 0), (2, T0_MS + HOUR_MS, 1.0, 0), (3, T0_MS, 1.0, 0)))
+    assert store.dirty_count() == 4
+    assert [len(store.claim_dirty(limit)) for limit in range(1, 6)] == [1, 2, 3, 4, 4]
+
+
 def test_hours_touched_after_the_claim_stay_dirty(store: TimeSeriesStore) -> None:
     store.append(readings((1, T0_MS, 1.0, 0), (2, T0_MS, 1.0, 0)))
     claimed = store.claim_dirty(10)
