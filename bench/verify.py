@@ -84,7 +84,7 @@ def _checked_per_s(house: House) -> float:
     rows, quick, entries = LedgerRows(house.engine), QuickChecks(), 0
     started_s = monotonic_s()
     for enterprise in LedgerRepository(house.engine).enterprises():
-        held = quick.booked(enterprise, rows.rows(enterprise))
+        held = quick.booked(enterprise, rows.rows(enterprise), rows.body_of)
         if held is None:
             raise BenchFailed(f"the chain of {enterprise} does not hold")
         entries += len(held)

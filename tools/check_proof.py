@@ -1,4 +1,4 @@
-"""Checks a Tanmai proof without Tanmai: entry -> span -> day -> history -> signature, or the growth between two roots.
+"""Checks a Tanmai proof without Tanmai: frame -> entry -> span -> day -> history -> signature, or the growth of roots.
 
     python check_proof.py PROOF.json KEY.pem [--kept ROOT.json]
 
@@ -6,6 +6,10 @@ PROOF.json is what `tanmai proof ENTRY --json`, `GET /api/v1/entries/{entry}/pro
 gave; KEY.pem is the public key, from `/.well-known/tanmai-signing-key.pem`, better kept since long ago. With --kept the
 root in the proof must be one that you kept yourself (an item of `GET /api/v1/roots`): then a history that was forged
 later with the gateway's own key is refused too.
+
+The frame is what an entry's calculation repeats from day to day: formula, factors with their editions, sign, unit. An
+entry of format 2 states amount and grams, and names its frame by SHA-256; one of format 1 carries its calculation
+whole, and its proof has no frame.
 
 Needs Python 3.11 and, for the signature, the package `cryptography`; nothing of Tanmai. Exit codes: 0 it holds, 1 it
 does not, 2 a file cannot be read. Trees are those of RFC 9162, clause 2.1; the signature is a JWS (RFC 7515) with
@@ -32,6 +36,8 @@ PROOF_MEMBERS = {
 }  # fmt: skip
 GROWTH_MEMBERS = {"earlier", "later", "path"}
 ROOT_MEMBERS = {"day", "root", "signature"}
+ENTRY_FORMATS = (1, 2)
+FRAMED = 2  # the format whose entries name a frame
 HASH = re.compile("[0-9a-f]{64}")
 
 
@@ -170,11 +176,25 @@ def signed_root(key: Ed25519PublicKey, text: Any, signature: Any) -> dict[str, A
     return root
 
 
+def check_frame(entry: dict[str, Any], text: Any) -> None:
+    """That the proof shows the frame that the entry names, and none with an entry that carries its calculation."""
+    form = number(entry.get("format"), "format")
+    if form not in ENTRY_FORMATS:
+        raise Refused(f"format {form} of entries is newer than this script")
+    if (form == FRAMED) != (text is not None):
+        raise Refused(f"an entry of format {form} with{'out' if text is None else ''} a frame beside it")
+    if form == FRAMED:
+        inner(text, "frame")
+        if hashlib.sha256(text.encode()).hexdigest() != entry.get("frame"):
+            raise Refused("the frame is not the one that the entry names: frame or entry was changed")
+
+
 def check_entry(proof: dict[str, Any], key: Ed25519PublicKey) -> str:
     """Walk from the entry to the signature; gives what was shown, as a sentence."""
     entry, span, day = (inner(proof[name], name) for name in ("entry", "span", "day"))
     root = signed_root(key, proof["root"], proof["signature"])
 
+    check_frame(entry, proof.get("frame"))
     entry_hash = hashlib.sha256(proof["entry"].encode()).digest()
     first, last = number(span.get("first_seq"), "first_seq"), number(span.get("last_seq"), "last_seq")
     seq = number(entry.get("seq"), "seq")
@@ -223,7 +243,8 @@ def check(document: Any, key: Ed25519PublicKey, kept: Any = None) -> str:
         shown = check_roots(document, key)
         roots = [document[name]["root"] for name in ("earlier", "later")]
     else:
-        shown = check_entry(members(document, PROOF_MEMBERS, "the proof"), key)
+        with_frame = {"frame"} if isinstance(document, dict) and "frame" in document else set()
+        shown = check_entry(members(document, PROOF_MEMBERS | with_frame, "the proof"), key)
         roots = [document["root"]]
     if kept is not None and members(kept, ROOT_MEMBERS, "the kept root")["root"] not in roots:
         raise Refused("the proof is not under the root you kept; ask for it with that day: --root DAY or ?root=DAY")

@@ -15,7 +15,8 @@ from sqlalchemy import Engine
 
 from collectors.clock import from_ms
 from collectors.errors import TanmaiError
-from gateway.carbon.ledger import text_of
+from gateway.carbon.frames import frame_text
+from gateway.carbon.ledger import FRAMED, text_of
 from gateway.carbon.merkle import consistency_path, inclusion_path
 from gateway.carbon.roots import day_tree, entry_leaf, root_from, span_text
 from gateway.store.ledger_repository import LedgerRepository
@@ -28,10 +29,11 @@ class RootDocument(msgspec.Struct, frozen=True, kw_only=True):
     signature: str  # JWS with detached payload
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
+class Proof(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry, and the hashes that lead from it to a signed root. Hashes are hex; paths go from the leaf up."""
 
     entry: str  # text; its SHA-256 is the entry's hash, which is a leaf of the span
+    frame: str | None = None  # text of its calculation's frame, which an entry of format 2 names by its SHA-256
     span_path: list[str]
     span: str  # text; a leaf of the day
     span_number: int  # its place among the day's spans, from 0
@@ -78,6 +80,7 @@ def proof_of(engine: Engine, enterprise: str, seq: int, under: date | None) -> P
     number = (span.day - date.fromisoformat(days[0].day)).days
     return Proof(
         entry=text_of(entry),
+        frame=frame_text(entry.draft, entry.reverses) if entry.format == FRAMED else None,
         span_path=_hex(inclusion_path([entry_leaf(one) for one in hashes], seq - span.first_seq)),
         span=span_text(enterprise, span.first_seq, hashes),
         span_number=place,

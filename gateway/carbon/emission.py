@@ -19,6 +19,8 @@ from gateway.carbon.units import GRAM_CO2E, GRAM_STANDARD_COAL
 
 MICRO = 1_000_000
 
+SIDES = ("location", "market")  # figures by the other method of scope 2 that an entry may keep beside its own
+
 
 def round_half_even(value: Fraction | Decimal | int) -> int:
     """The one rounding of the books: to the nearest integer, a half to the even one (banker's rounding)."""

@@ -7,8 +7,9 @@ What stays true:
 - An entry's hash covers its whole content and its predecessor's hash, so one changed byte anywhere breaks the chain
   from there on, and `verify_chain` names the first entry that does not fit.
 
-The hash is SHA-256 over canonical JSON (sorted keys, no spaces, UTF-8). FORMAT stands in it: another form of entry is
-another number, and old entries keep verifying.
+The hash is SHA-256 over canonical JSON (sorted keys, no spaces, UTF-8). Its format stands in it: an entry of the first
+(WHOLE) carries its calculation, one of the second (FRAMED) its figures and the hash of the calculation's frame
+(`gateway.carbon.frames`). Both stand in one chain; what was booked keeps its format, text and hash for good.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 
-from gateway.carbon.emission import recomputed, side_recomputed
+from gateway.carbon.emission import SIDES, recomputed, side_recomputed
 from gateway.carbon.evidence import canonical_json
+from gateway.carbon.frames import MEMBERS, frame_hash, frame_text
 from gateway.carbon.model import OPERATOR_BASIS, Draft, Entry, Reason
 
-FORMAT = 1
+WHOLE, FRAMED = 1, 2  # formats of an entry
 NO_HASH = "0" * 64  # what the first entry of a chain follows
-
-SIDES = ("location", "market")  # figures by the other method of scope 2 that an entry may keep beside its own
 
 SourceDay = tuple[str, date]
 
 _DRAFT_FIELDS = tuple(field.name for field in fields(Draft))
+_OUTSIDE_FRAME = tuple(name for name in _DRAFT_FIELDS if name not in (*MEMBERS, "calculation"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,12 @@ def append(newest: Entry | None, postings: Iterable[Posting], booked_at_ms: int)
     for posting in postings:
         if newest is not None and posting.draft.enterprise != newest.draft.enterprise:
             raise ValueError(f"{posting.draft.enterprise} cannot be booked in the chain of {newest.draft.enterprise}")
-        entry = Entry(posting.draft, seq + 1, posting.reason, posting.reverses, booked_at_ms, previous, "")
-        entry = replace(entry, hash=hash_of(entry))
+        frame = frame_text(posting.draft, posting.reverses)
+        entry = Entry(
+            posting.draft, seq + 1, posting.reason, posting.reverses, booked_at_ms, previous, "",
+            WHOLE if frame is None else FRAMED,
+        )  # fmt: skip
+        entry = replace(entry, hash=hashlib.sha256(_text(entry, frame).encode()).hexdigest())
         entries.append(entry)
         seq, previous, newest = entry.seq, entry.hash, entry
     return entries
@@ -112,17 +117,29 @@ def hash_of(entry: Entry) -> str:
 
 
 def text_of(entry: Entry) -> str:
-    """What an entry's hash covers, byte for byte: canonical JSON of everything in it but its own hash."""
+    """What an entry's hash covers, byte for byte: canonical JSON of everything in it but its own hash.
+
+    Raises ValueError for an entry that says it has a frame and whose calculation has none.
+    """
+    frame = frame_text(entry.draft, entry.reverses) if entry.format == FRAMED else None
+    if frame is None and entry.format != WHOLE:
+        raise ValueError(f"{entry.id} is of format {entry.format}, and its content is not")
+    return _text(entry, frame)
+
+
+def _text(entry: Entry, frame: str | None) -> str:
     content = {
-        **{name: getattr(entry.draft, name) for name in _DRAFT_FIELDS},
+        **{name: getattr(entry.draft, name) for name in (_DRAFT_FIELDS if frame is None else _OUTSIDE_FRAME)},
         "day": entry.draft.day.isoformat(),
         "seq": entry.seq,
         "reason": entry.reason,
         "reverses": entry.reverses,
         "booked_at_ms": entry.booked_at_ms,
         "previous_hash": entry.previous_hash,
-        "format": FORMAT,
+        "format": entry.format,
     }
+    if frame is not None:
+        content["frame"] = frame_hash(frame)
     return canonical_json(content)
 
 
@@ -153,7 +170,11 @@ def _link(entry: Entry, seq: int, previous: str) -> Wrong:
         return f"序号应为 {seq + 1}：有分录缺失", f"number {seq + 1} was expected: an entry is missing"
     if entry.previous_hash != previous:
         return "与前一分录的哈希不衔接", "does not follow the hash of the entry before it"
-    if hash_of(entry) != entry.hash:
+    try:
+        fits = hash_of(entry) == entry.hash
+    except ValueError:  # not even of its format
+        fits = False
+    if not fits:
         return "内容与其哈希不符：记账后被改动", "its content does not give its hash: it was changed after booking"
     return None
 

@@ -192,6 +192,7 @@ class Entry:
     booked_at_ms: int
     previous_hash: str  # hex; 64 zeros for the first
     hash: str  # hex SHA-256, see gateway.carbon.ledger.hash_of
+    format: int = 1  # what its hash covers, see gateway.carbon.ledger.text_of
 
     @property
     def id(self) -> str:

@@ -13,18 +13,20 @@ Limits: MAX_FRAMES of them are remembered.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, NamedTuple
+from fractions import Fraction
+from typing import Any
 
 import msgspec
 
-from gateway.carbon.emission import recomputed
+from gateway.carbon.emission import SIDES, recomputed
 from gateway.carbon.evidence import canonical_json
 from gateway.carbon.formula import per_unit
-from gateway.carbon.headings import Heading, Row, Usual
-from gateway.carbon.ledger import NO_HASH, SIDES
+from gateway.carbon.frames import Frame, frame_from, frame_hash
+from gateway.carbon.headings import STEADY_BESIDE_FRAME, Heading, Rate, Rates, Row, Usual
+from gateway.carbon.ledger import NO_HASH
 from gateway.carbon.model import Term
 from gateway.carbon.units import GRAM_CO2E, GRAM_STANDARD_COAL, Unit
 
@@ -36,7 +38,6 @@ MICRO = 1_000_000
 FLOAT_G = 2**40
 NEAR = 0.499
 
-Rate = tuple[int, int]  # grams per millionth of a unit of activity, as numerator and denominator
 NOTHING: Rate = (0, 1)
 
 
@@ -65,15 +66,6 @@ class Days(dict[str, bytes]):
         return self[day]
 
 
-class Frame(NamedTuple):
-    """What calculations that differ in figures alone give for a millionth of their unit."""
-
-    sign: int
-    emission: Rate
-    energy: Rate
-    sides: tuple[tuple[str, Rate], ...]  # by location, by market, where the calculation has them
-
-
 # How a calculation begins: {"amount":"…","emission_g":"…","energy":{"energy_gce":"…" and then the terms of its energy;
 # one without energy goes on after the second figure. Cut at quotation marks, figures are the pieces 3, 7 and 13.
 _AMOUNT = [b"{", b"amount", b":"]
@@ -90,17 +82,21 @@ _SIDE = b'{"emission_g":"'
 class QuickChecks:
     """Checks chains one after another, and remembers frames between them."""
 
-    frames: dict[bytes, Frame] = field(default_factory=dict)
+    rates: dict[bytes, Rates] = field(default_factory=dict)  # by what stands around the figures of a calculation
+    frames: dict[str, tuple[Frame, Rates]] = field(default_factory=dict)  # by name
     days: Days = field(default_factory=Days)
 
-    def booked(self, enterprise: str, rows: Iterable[Row]) -> list[Booked] | None:
-        """A whole chain by seq, checked; None if some of it does not hold, or is not as usual."""
+    def booked(self, enterprise: str, rows: Iterable[Row], body_of: Callable[[str], str]) -> list[Booked] | None:
+        """A whole chain by seq, checked; None if some of it does not hold, or is not as usual.
+
+        `body_of` gives the text of a frame by its name, and raises KeyError if there is none.
+        """
         try:
-            return self._booked(enterprise, rows)
+            return self._booked(enterprise, rows, body_of)
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, msgspec.MsgspecError):
             return None
 
-    def _booked(self, enterprise: str, rows: Iterable[Row]) -> list[Booked] | None:
+    def _booked(self, enterprise: str, rows: Iterable[Row], body_of: Callable[[str], str]) -> list[Booked] | None:
         found: list[Booked] = []
         taken: set[int] = set()  # reversals, and what they took back
         headings: dict[str, Heading] = {}
@@ -109,27 +105,57 @@ class QuickChecks:
             key, amount_u, at_ms, calculation, cover, day, digest, grams, coal, guess, before, back, own, own_hash = row
             heading = headings.get(key)
             if heading is None:
-                heading = headings[key] = Heading.of(enterprise, key)
+                heading = headings[key] = self._heading(enterprise, key, body_of)
             seq = len(found) + 1
             whole = int is type(own) is type(amount_u) is type(at_ms) is type(cover) is type(grams) is type(coal)
             if not whole or type(guess) is not int or own != seq or before != previous:
                 return None
             reverses = b"null" if back is None else b"%d" % back
-            text = heading.template % (
-                amount_u, at_ms, calculation, cover, days[day], _spelt(digest), grams, coal, guess, previous.encode(),
-                reverses, seq,
-            )  # fmt: skip
+            if calculation is None:
+                text = heading.template % (
+                    amount_u, at_ms, cover, days[day], _spelt(digest), grams, coal, guess, previous.encode(), reverses,
+                    seq,
+                )  # fmt: skip
+            else:
+                text = heading.template % (
+                    amount_u, at_ms, calculation, cover, days[day], _spelt(digest), grams, coal, guess,
+                    previous.encode(), reverses, seq,
+                )  # fmt: skip
             if sha256(text).hexdigest() != own_hash:
                 return None
             previous = own_hash
             one = Booked(heading, seq, day, amount_u, grams, coal, digest, own_hash, grams, grams)
-            if back is not None:
-                if not (self._figures_hold(one, -1, calculation) and _taken_back(one, back, found, taken)):
+            if back is not None and not _taken_back(one, back, found, taken):
+                return None
+            if calculation is None:
+                if not _frame_gives(heading, one):
+                    return None
+            elif back is not None:
+                if not self._figures_hold(one, -1, calculation):
                     return None
             elif not (_as_usual(calculation, heading.usual, grams, coal) or self._figures_hold(one, 1, calculation)):
                 return None
             found.append(one)
         return found
+
+    def _heading(self, enterprise: str, key: str, body_of: Callable[[str], str]) -> Heading:
+        """What a key says; raises what is wrong with it, or with the frame that it names."""
+        named = msgspec.json.decode(key)
+        if len(named) != len(STEADY_BESIDE_FRAME):
+            return Heading.of(enterprise, key)
+        known = self.frames.get(named[0])
+        if known is None:
+            body = body_of(named[0])
+            if frame_hash(body) != named[0]:
+                raise ValueError(f"the frame {named[0]} was changed")
+            frame = frame_from(body)
+            known = frame, _rates(frame.skeleton)
+            if len(self.frames) >= MAX_FRAMES:
+                self.frames.clear()
+            self.frames[named[0]] = known
+        heading = Heading.beside_frame(enterprise, key, *known)
+        heading.usual = _usual(known[1], b"", False)
+        return heading
 
     def _figures_hold(self, one: Booked, sign: int, calculation: bytes) -> bool:
         """Whether the figures follow from the calculation; notes those by location and by market.
@@ -144,43 +170,69 @@ class QuickChecks:
         stated: list[bytes] = []
         if _SIDE in around:
             around, stated = _without_sides(around)
-        frame = self.frames.get(around) or self._understood(around, calculation)
-        booked_u = frame.sign * _micro(pieces[3])
+        rates = self.rates.get(around) or self._understood(around, calculation)
+        booked_u = rates.sign * _micro(pieces[3])
         signed_u = sign * booked_u
-        if not _follows(one.emission_g, signed_u, frame.emission):
+        if not _follows(one.emission_g, signed_u, rates.emission):
             return False
-        if not _follows(one.energy_gce, signed_u, frame.energy):
+        if not _follows(one.energy_gce, signed_u, rates.energy):
             return False
-        if not frame.sides and not stated:
-            one.heading.usual = _usual(frame, around, with_energy)
+        if not rates.sides and not stated:
+            one.heading.usual = _usual(rates, around, with_energy)
             return True
-        for (name, rate), text in zip(frame.sides, stated, strict=True):
+        for (name, rate), text in zip(rates.sides, stated, strict=True):
             side_g = int(text)
             if b"%d" % side_g != text or not _follows(side_g, booked_u, rate):
                 return False
             setattr(one, f"{name}_g", sign * side_g)
         return True
 
-    def _understood(self, around: bytes, calculation: bytes) -> Frame:
-        """The frame of a calculation, read as `ledger.verify_chain` reads it; raises what is wrong with it."""
-        given = _read(calculation)
-        energy = given.get("energy")
-        if type(given["sign"]) is not int:
-            raise TypeError(f"the sign {given['sign']!r} of a calculation is no whole number")
-        frame = Frame(
-            sign=given["sign"],
-            emission=_rate(given, given["unit"], GRAM_CO2E) if given["formula"] else NOTHING,
-            energy=NOTHING if energy is None else _rate(energy, given["unit"], GRAM_STANDARD_COAL),
-            sides=tuple(
-                (name, _rate(given[name], given["unit"], GRAM_CO2E) if given[name]["formula"] else NOTHING)
-                for name in SIDES
-                if name in given
-            ),
-        )
-        if len(self.frames) >= MAX_FRAMES:
-            self.frames.clear()
-        self.frames[around] = frame
-        return frame
+    def _understood(self, around: bytes, calculation: bytes) -> Rates:
+        """The rates of a calculation, read as `ledger.verify_chain` reads it; raises what is wrong with it."""
+        rates = _rates(_read(calculation))
+        if len(self.rates) >= MAX_FRAMES:
+            self.rates.clear()
+        self.rates[around] = rates
+        return rates
+
+
+def _rates(given: Mapping[str, Any]) -> Rates:
+    """What a calculation gives, whatever its figures; raises what is wrong with it."""
+    energy = given.get("energy")
+    if type(given["sign"]) is not int:
+        raise TypeError(f"the sign {given['sign']!r} of a calculation is no whole number")
+    return Rates(
+        sign=given["sign"],
+        emission=_rate(given, given["unit"], GRAM_CO2E) if given["formula"] else NOTHING,
+        energy=NOTHING if energy is None else _rate(energy, given["unit"], GRAM_STANDARD_COAL),
+        sides=tuple(
+            (name, _rate(given[name], given["unit"], GRAM_CO2E) if given[name]["formula"] else NOTHING)
+            for name in SIDES
+            if name in given
+        ),
+    )
+
+
+def _frame_gives(heading: Heading, one: Booked) -> bool:
+    """Whether an entry's figures follow from its amount under its frame; notes those by location and by market."""
+    rates = heading.rates
+    if rates is None:
+        return False
+    units, grams, coal = one.amount_u / MICRO, one.emission_g, one.energy_gce
+    quickly = (
+        -NEAR < units * heading.usual.emission - grams < NEAR
+        and -NEAR < units * heading.usual.energy - coal < NEAR
+        and -FLOAT_G < grams < FLOAT_G
+        and -FLOAT_G < coal < FLOAT_G
+    )
+    if quickly and not rates.sides:
+        return True
+    signed_u = rates.sign * one.amount_u
+    if not (_follows(grams, signed_u, rates.emission) and _follows(coal, signed_u, rates.energy)):
+        return False
+    for name, (numerator, denominator) in rates.sides:
+        setattr(one, f"{name}_g", round(Fraction(signed_u * numerator, denominator)))
+    return True
 
 
 def _as_usual(calculation: bytes, usual: Usual, emission_g: int, energy_gce: int) -> bool:
@@ -200,10 +252,10 @@ def _as_usual(calculation: bytes, usual: Usual, emission_g: int, energy_gce: int
     )
 
 
-def _usual(frame: Frame, around: bytes, with_energy: bool) -> Usual:
+def _usual(rates: Rates, around: bytes, with_energy: bool) -> Usual:
     """How a calculation was written that fits a frame; `around` is what follows its last figure and quotation mark."""
     tail = b'"' + around
-    emission, energy = (frame.sign * MICRO * top / bottom for top, bottom in (frame.emission, frame.energy))
+    emission, energy = (rates.sign * MICRO * top / bottom for top, bottom in (rates.emission, rates.energy))
     return Usual(tail, -len(tail), _ENERGY_TOO if with_energy else _NO_ENERGY, emission, energy)
 
 
@@ -241,7 +293,7 @@ def _without_sides(around: bytes) -> tuple[bytes, list[bytes]]:
     return kept, figures
 
 
-def _rate(part: dict[str, Any], unit: str, target: Unit) -> Rate:
+def _rate(part: Mapping[str, Any], unit: str, target: Unit) -> Rate:
     terms = {name: Term(**term) for name, term in part["terms"].items()}
     exact = per_unit(part["formula"], terms, unit, target) / MICRO
     return exact.numerator, exact.denominator

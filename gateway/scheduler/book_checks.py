@@ -85,7 +85,8 @@ class BookChecks:
     def _chain(self, name: str, report: BookReport) -> list[Booked] | None:
         """All entries, if they hold in themselves and under their roots."""
         try:
-            booked = self.quick.booked(name, LedgerRows(self.bind).rows(name))
+            chains = LedgerRows(self.bind)
+            booked = self.quick.booked(name, chains.rows(name), chains.body_of)
         except StoreRefused:  # a value that is neither text nor number
             booked = None
         if booked is None:
@@ -100,6 +101,12 @@ class BookChecks:
 
     def _named(self, name: str) -> Broken:
         """What does not hold in a chain that the quick way does not take, and where."""
+        broken, fault = self._named_slowly(name), LedgerRows(self.bind).frame_fault(name)
+        if fault is None or (broken.entry and int(broken.entry.rpartition("-")[2]) < fault[0]):
+            return broken
+        return Broken(name, f"{name}-{fault[0]}", "", fault[1])
+
+    def _named_slowly(self, name: str) -> Broken:
         book = LedgerRepository(self.bind)
         try:
             found = ledger.verify_chain(book.chain(name))
@@ -131,4 +138,4 @@ class BookChecks:
 
 
 # In a transaction of the caller's the driver's own errors come as they are.
-_UNREADABLE = (TypeError, ValueError, AttributeError, msgspec.MsgspecError, StoreUnavailable, DBAPIError)
+_UNREADABLE = (TypeError, ValueError, AttributeError, msgspec.MsgspecError, StoreRefused, StoreUnavailable, DBAPIError)

@@ -4,36 +4,40 @@ What stays true:
 - Entries are appended whole or not at all, and only onto the head they were made for: sequence numbers have no gaps,
   and of two writers that start from the same head one is refused with `ChainMoved`. The primary key and a unique
   constraint (an entry is taken back at most once) hold this even against a writer that does not use this class.
-- What is read is exactly what was appended: the calculation is kept as canonical JSON text, amounts as integers.
+- What is read is exactly what was appended (`gateway.store.entry_columns`); the frame of an entry is stored with it.
 
 Whether an entry's hash is right is `gateway.carbon.ledger`'s knowledge, not checked here.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Text, and_, column, exists, func, select, values
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Text, and_, column, exists, func, select, values
 from sqlalchemy.exc import IntegrityError
 
 from collectors.errors import StoreRefused
-from gateway.carbon.model import Draft, Entry
-from gateway.store.canonical_json import canonical
+from gateway.carbon.model import Entry
 from gateway.store.database import Bind, reading, writing
+from gateway.store.entry_columns import (
+    COLUMNS,
+    IDS_PER_QUERY,
+    WITH_FRAME,
+    entries_with_frames,
+    entry_of,
+    keep_frames,
+    row_of,
+)
 from gateway.store.schema import ledger_entries
 
 ZERO_HASH = "0" * 64  # what the first entry of a chain follows
 CHUNK = 2_000  # entries held in memory while a chain is walked
 
 FEW = 5  # chains whose heads are asked for one by one
-IDS_PER_QUERY = 500  # well under what SQLite and PostgreSQL take in one IN
 
-_DRAFT_FIELDS = tuple(field.name for field in dataclasses.fields(Draft))
 _table = ledger_entries.c
 _reversal = ledger_entries.alias("reversal").c
 _TAKEN_BACK = exists().where(_reversal.enterprise == _table.enterprise, _reversal.reverses == _table.seq)
@@ -76,21 +80,21 @@ class LedgerRepository:
             return _newest(connection, enterprise)
 
     def entry(self, enterprise: str, seq: int) -> Entry | None:
-        query = select(ledger_entries).where(_table.enterprise == enterprise, _table.seq == seq)
+        query = entries_with_frames().where(_table.enterprise == enterprise, _table.seq == seq)
         with reading(self._bind) as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else _entry(row)
+        return None if row is None else entry_of(row)
 
     def reversal_of(self, enterprise: str, seq: int) -> Entry | None:
         """The entry that takes this one back, if there is one."""
-        query = select(ledger_entries).where(_table.enterprise == enterprise, _table.reverses == seq)
+        query = entries_with_frames().where(_table.enterprise == enterprise, _table.reverses == seq)
         with reading(self._bind) as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else _entry(row)
+        return None if row is None else entry_of(row)
 
     def standing(self, enterprise: str, sources: Collection[str] | None, start_day: date, end_day: date) -> list[Entry]:
         """Entries of start_day <= day < end_day that are neither reversals nor reversed, by seq; None = all sources."""
-        query = select(ledger_entries).where(
+        query = entries_with_frames().where(
             _table.enterprise == enterprise,
             _table.day >= start_day.isoformat(),
             _table.day < end_day.isoformat(),
@@ -100,11 +104,11 @@ class LedgerRepository:
         if sources is not None:
             query = query.where(_table.source.in_(sorted(sources)))
         with reading(self._bind) as connection:
-            return [_entry(row) for row in connection.execute(query.order_by(_table.seq))]
+            return [entry_of(row) for row in connection.execute(query.order_by(_table.seq))]
 
     def standing_of(self, enterprises: Collection[str], start_day: date, end_day: date) -> dict[str, list[Entry]]:
         """What `standing` gives, of many enterprises at once; those without any are missing."""
-        query = select(ledger_entries).where(
+        query = entries_with_frames().where(
             _table.day >= start_day.isoformat(), _table.day < end_day.isoformat(), _NO_REVERSAL, ~_TAKEN_BACK
         )
         found: dict[str, list[Entry]] = {}
@@ -112,7 +116,7 @@ class LedgerRepository:
             for some in _slices(sorted(enterprises)):
                 among = query.where(_table.enterprise.in_(some))
                 for row in connection.execute(among.order_by(_table.enterprise, _table.seq)):
-                    found.setdefault(row.enterprise, []).append(_entry(row))
+                    found.setdefault(row.enterprise, []).append(entry_of(row))
         return found
 
     def standing_on(self, days_of: Mapping[str, Collection[date]]) -> dict[str, list[Entry]]:
@@ -125,17 +129,19 @@ class LedgerRepository:
         with reading(self._bind) as connection:
             for days, enterprises in alike.items():
                 for some, own in itertools.product(_slices(enterprises), _slices(days)):
-                    query = select(ledger_entries).where(
+                    query = entries_with_frames().where(
                         _table.enterprise.in_(some), _table.day.in_(own), _NO_REVERSAL, ~_TAKEN_BACK
                     )
                     for row in connection.execute(query):
-                        found.setdefault(row.enterprise, []).append(_entry(row))
+                        found.setdefault(row.enterprise, []).append(entry_of(row))
         return found
 
     def newest_of(self, enterprises: Collection[str]) -> dict[str, Entry]:
         """The head of each chain; an enterprise without a chain is missing."""
         with reading(self._bind) as connection:
-            return {row.enterprise: _entry(row) for row in _heads(connection, enterprises, *_table)}
+            return {
+                row.enterprise: entry_of(row) for row in _heads(connection, enterprises, *COLUMNS, source=WITH_FRAME)
+            }
 
     def last_seqs(self, enterprises: Collection[str]) -> dict[str, int]:
         """The number of each chain's head; an enterprise without a chain is missing."""
@@ -145,7 +151,7 @@ class LedgerRepository:
     def entries(self, enterprise: str, start_day: date, end_day: date, after: int = 0, limit: int = 500) -> list[Entry]:
         """A page of all entries of start_day <= day < end_day with seq above `after`, reversals included, by seq."""
         query = (
-            select(ledger_entries)
+            entries_with_frames()
             .where(
                 _table.enterprise == enterprise,
                 _table.day >= start_day.isoformat(),
@@ -156,7 +162,7 @@ class LedgerRepository:
             .limit(limit)
         )
         with reading(self._bind) as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def reasons(self, enterprise: str, start_day: date, end_day: date, after: int) -> dict[str, set[str]]:
         """By source, why entries of start_day <= day < end_day with seq above `after` were booked."""
@@ -191,13 +197,13 @@ class LedgerRepository:
         after = 0
         while True:
             query = (
-                select(ledger_entries)
+                entries_with_frames()
                 .where(_table.enterprise == enterprise, _table.seq > after)
                 .order_by(_table.seq)
                 .limit(chunk)
             )
             with reading(self._bind) as connection:
-                entries = [_entry(row) for row in connection.execute(query)]
+                entries = [entry_of(row) for row in connection.execute(query)]
             yield from entries
             if len(entries) < chunk:
                 return
@@ -214,11 +220,16 @@ def _slices(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[first : first + IDS_PER_QUERY]
 
 
-def _heads(connection: Connection, enterprises: Collection[str], *columns: ColumnElement[Any]) -> Iterator[Row[Any]]:
+def _heads(
+    connection: Connection,
+    enterprises: Collection[str],
+    *columns: ColumnElement[Any],
+    source: FromClause = ledger_entries,
+) -> Iterator[Row[Any]]:
     """Columns of each chain's head. Each is sought by itself: grouped, both engines would walk whole chains."""
     if len(enterprises) <= FEW:  # one question about many is spelt anew each time, which costs as much as ten of these
         for enterprise in sorted(enterprises):
-            query = select(*columns).where(_table.enterprise == enterprise)
+            query = select(*columns).select_from(source).where(_table.enterprise == enterprise)
             yield from connection.execute(query.order_by(_table.seq.desc()).limit(1))
         return
     for some in _slices(sorted(enterprises)):
@@ -226,7 +237,7 @@ def _heads(connection: Connection, enterprises: Collection[str], *columns: Colum
         last = select(func.max(_table.seq)).where(_table.enterprise == wanted.c.enterprise).scalar_subquery()
         heads = select(wanted.c.enterprise, last.label("seq")).subquery("heads")
         joined = and_(_table.enterprise == heads.c.enterprise, _table.seq == heads.c.seq)
-        yield from connection.execute(select(*columns).join_from(heads, ledger_entries, joined))
+        yield from connection.execute(select(*columns).select_from(heads.join(source, joined)))
 
 
 def _check_follows(head: tuple[int, str], entries: Sequence[Entry]) -> None:
@@ -240,8 +251,10 @@ def _check_follows(head: tuple[int, str], entries: Sequence[Entry]) -> None:
 
 
 def _insert(connection: Connection, entries: Sequence[Entry]) -> None:
+    rows = [row_of(entry) for entry in entries]
+    keep_frames(connection, rows)
     try:
-        connection.execute(ledger_entries.insert(), [_row(entry) for entry in entries])
+        connection.execute(ledger_entries.insert(), rows)
     except IntegrityError as error:
         if "reverses" in str(error.orig):
             raise StoreRefused("an entry would be taken back twice; compute the difference again") from error
@@ -249,37 +262,6 @@ def _insert(connection: Connection, entries: Sequence[Entry]) -> None:
 
 
 def _newest(connection: Connection, enterprise: str) -> Entry | None:
-    query = select(ledger_entries).where(_table.enterprise == enterprise).order_by(_table.seq.desc()).limit(1)
+    query = entries_with_frames().where(_table.enterprise == enterprise).order_by(_table.seq.desc()).limit(1)
     row = connection.execute(query).one_or_none()
-    return None if row is None else _entry(row)
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    row = {name: getattr(entry.draft, name) for name in _DRAFT_FIELDS}
-    row["day"] = entry.draft.day.isoformat()
-    row["calculation"] = canonical(entry.draft.calculation)
-    row.update(
-        seq=entry.seq,
-        reason=entry.reason,
-        reverses=entry.reverses,
-        booked_at_ms=entry.booked_at_ms,
-        previous_hash=entry.previous_hash,
-        hash=entry.hash,
-    )
-    return row
-
-
-def _entry(row: Row[Any]) -> Entry:
-    values = row._mapping
-    fields = {name: values[name] for name in _DRAFT_FIELDS}
-    fields["day"] = date.fromisoformat(fields["day"])
-    fields["calculation"] = msgspec.json.decode(fields["calculation"])
-    return Entry(
-        Draft(**fields),
-        seq=row.seq,
-        reason=row.reason,
-        reverses=row.reverses,
-        booked_at_ms=row.booked_at_ms,
-        previous_hash=row.previous_hash,
-        hash=row.hash,
-    )
+    return None if row is None else entry_of(row)

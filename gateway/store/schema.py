@@ -1,8 +1,8 @@
 """The relational tables, for SQLite and PostgreSQL alike. Alembic's migrations create them; a test compares the two.
 
-What stays true: `ledger_entries`, `changes`, `ledger_roots`, `ledger_spans`, `finding_decisions` and `footprints` only
-grow. Operators' acts stand in `acts_schema`. Times are UTC epoch milliseconds. JSON columns hold canonical text (sorted
-keys, no spaces) where a hash covers them.
+What stays true: `ledger_entries`, `ledger_frames`, `changes`, `ledger_roots`, `ledger_spans`, `finding_decisions` and
+`footprints` only grow. Operators' acts stand in `acts_schema`. Times are UTC epoch milliseconds. JSON columns hold
+canonical text (sorted keys, no spaces) where a hash covers them.
 """
 
 from __future__ import annotations
@@ -171,31 +171,41 @@ ledger_entries = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("source", String(64), nullable=False),
     Column("day", String(10), nullable=False),
-    Column("activity", String(64), nullable=False),
+    Column("activity", String(64)),
     Column("scope", Integer, nullable=False),
-    Column("stage", String(16), nullable=False),
-    Column("category", Integer, nullable=False),
+    Column("stage", String(16)),
+    Column("category", Integer),
     Column("amount_u", BigInteger, nullable=False),
     Column("unit", String(16), nullable=False),
-    Column("factor", String(96), nullable=False),
-    Column("edition", String(64), nullable=False),
-    Column("basis", String(24), nullable=False),
-    Column("gwp", String(8), nullable=False),
+    Column("factor", String(96)),
+    Column("edition", String(64)),
+    Column("basis", String(24)),
+    Column("gwp", String(8)),
     Column("emission_g", BigInteger, nullable=False),
     Column("energy_gce", BigInteger, nullable=False),
-    Column("provisional", Boolean, nullable=False),
+    Column("provisional", Boolean),
     Column("coverage_ppm", Integer, nullable=False),
     Column("estimated_ppm", Integer, nullable=False),
     Column("digest", String(64), nullable=False),
-    Column("calculation", Text, nullable=False),  # canonical JSON
+    Column("calculation", Text),  # canonical JSON
     Column("reason", String(24), nullable=False),
     Column("reverses", Integer),
     Column("booked_at_ms", BigInteger, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("format", Integer, nullable=False, server_default="1"),  # 1: carries its calculation; 2: names its frame
+    Column("frame", String(64)),  # of format 2; then what may be empty above stands there
     UniqueConstraint("enterprise", "reverses"),  # an entry is taken back at most once
     Index(None, "enterprise", "day"),
     Index(None, "enterprise", "source", "day"),
+)
+
+# What calculations of entries repeat, once each, under the SHA-256 of its text: decision record 0026.
+ledger_frames = Table(
+    "ledger_frames",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("body", Text, nullable=False),  # canonical JSON
 )
 
 # One signed root per ended UTC day over what was booked on it; docs/decisions/0009-daily-merkle-root.md.

@@ -35,9 +35,11 @@ def proofs_hold(world: World) -> int:
 
 
 def _altered(proof: dict[str, Any]) -> list[dict[str, Any]]:
-    """A digit of the entry, a digit of the root, and another place in the day."""
+    """A digit of the entry, of its frame and of the root, and another place in the day."""
     found = []
-    for name in ("entry", "root"):
+    for name in ("entry", "frame", "root"):
+        if name not in proof:  # an adjustment carries its calculation whole
+            continue
         text = proof[name]
         place = next(place for place, sign in enumerate(text) if sign.isdigit())
         other = copy.deepcopy(proof)

@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from collectors.clock import EPOCH
 from gateway.accounts.proofs import growth_of, proof_of, roots_after
+from gateway.carbon.emission import decimal_text
 from gateway.carbon.ledger import Posting, append
 from gateway.carbon.model import Draft
 from gateway.scheduler.daily_roots import DailyRoots
@@ -40,7 +41,7 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> Iterator[Engine]:
-    """Three chains, four days with up to five entries each, and a fifth day without."""
+    """Three chains, four days with up to five entries each, and a fifth day without; each day's first two are whole."""
     engine = open_database(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'tanmai.sqlite'}")
     day = EPOCH.date().replace(2026, 10, 4)
     for place, plant in enumerate(PLANTS):
@@ -49,7 +50,8 @@ def ledger(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> Iterator
             drafts = [
                 Draft(
                     plant, f"源-{number}", day, "electricity.purchased", 2, "production", 2, 7 * number, "kWh", "grid",
-                    "edition", "exact", "ar5", number, number, False, 1_000_000, 0, "d" * 64, {"share": 0.1},
+                    "edition", "exact", "ar5", number, number, False, 1_000_000, 0, "d" * 64,
+                    {"share": 0.1} if number < 2 else framed(7 * number, number),
                 )
                 for number in range(3 + place)
             ]  # fmt: skip
@@ -59,6 +61,11 @@ def ledger(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> Iterator
     DailyRoots(engine, signer).make(START_MS + 5 * DAY_MS)
     yield engine
     engine.dispose()
+
+
+def framed(amount_u: int, emission_g: int) -> dict[str, Any]:
+    """A calculation that has a frame."""
+    return {"amount": decimal_text(amount_u), "emission_g": str(emission_g), "share": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +173,14 @@ def test_every_entry_is_proven_under_every_later_root(checker: ModuleType, ledge
     assert held == (3 + 4 + 5) * (4 + 5 + 4 + 3 + 2)
 
 
-@pytest.mark.parametrize("seq", [6, 8])  # in the middle of its span, and the head of the chain at that time
+# In the middle of its span whole and framed, and the head of the chain at that time.
+@pytest.mark.parametrize("seq", [6, 7, 8])
 def test_whatever_is_changed_in_a_proof_is_refused(
     checker: ModuleType, ledger: Engine, signer: Signer, seq: int
 ) -> None:
     key, true = load_pem_public_key(signer.public_pem.encode()), proof(ledger, seq, under=8)
     assert checker.check(true, key)
+    assert ("frame" in true) == (seq != 6)
     tried = set()
     for where, spoilt in changed(true):
         tried.add(where.split(".")[1].split(" ")[0].split("[")[0])
@@ -192,11 +201,21 @@ def test_whatever_is_changed_in_a_growth_is_refused(checker: ModuleType, ledger:
                 pytest.fail(f"accepted with{where}")
 
 
-def test_a_proof_put_together_of_two_true_ones_is_refused(checker: ModuleType, ledger: Engine, signer: Signer) -> None:
+def test_a_format_of_entries_that_is_not_known_is_refused(checker: ModuleType, ledger: Engine, signer: Signer) -> None:
+    newer = proof(ledger, 7)
+    newer["entry"] = newer["entry"].replace('"format":2', '"format":3')
+    with pytest.raises(checker.Refused, match="newer than this script"):
+        checker.check(newer, load_pem_public_key(signer.public_pem.encode()))
+
+
+@pytest.mark.parametrize("first", [6, 7])
+def test_a_proof_put_together_of_two_true_ones_is_refused(
+    checker: ModuleType, ledger: Engine, signer: Signer, first: int
+) -> None:
     key = load_pem_public_key(signer.public_pem.encode())
-    one, two = proof(ledger, 6, under=9), proof(ledger, 10, PLANTS[2], under=9)
+    one, two = proof(ledger, first, under=9), proof(ledger, 10, PLANTS[2], under=9)
     for name in one.keys() - {"root", "signature", "history_path", "day_number", "day"}:
-        if one[name] != two[name]:
+        if name in two and one[name] != two[name]:
             mixed = copy.deepcopy(one)
             mixed[name] = two[name]
             with pytest.raises(checker.Refused):

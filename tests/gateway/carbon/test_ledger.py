@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.carbon.ledger import NO_HASH, Posting, append, diff, hash_of, reversal_of, verify_chain
+from gateway.carbon.ledger import FRAMED, NO_HASH, Posting, append, diff, hash_of, reversal_of, verify_chain
 from gateway.carbon.model import Draft, Entry
 
 DAY = date(2026, 10, 5)
@@ -147,7 +147,9 @@ def test_any_changed_field_is_found_at_its_entry(chain: list[Entry], place: int,
 
 
 def test_a_rehashed_forgery_is_found_by_its_figures_or_at_the_next_entry(chain: list[Entry]) -> None:
-    forged = replace(chain[1], draft=replace(chain[1].draft, emission_g=1))
+    draft = chain[1].draft
+    forged = replace(chain[1], draft=replace(draft, emission_g=1, calculation={**draft.calculation, "emission_g": "1"}))
+    assert forged.format == FRAMED
     forged = replace(forged, hash=hash_of(forged))
     found = verify_chain([chain[0], forged, *chain[2:]])
     assert found is not None

@@ -60,7 +60,8 @@ def test_true_books_pass_and_everything_is_looked_at(booked: Plant) -> None:
         "amount_u = amount_u - 1",
         "factor = 'grid.national.2022'",
         "reason = 'operator'",
-        "calculation = replace(calculation, '0.5306', '0.5305')",
+        "calculation = '{}'",
+        "frame = replace(frame, '0', '1')",
         "booked_at_ms = booked_at_ms + 1",
     ],
 )

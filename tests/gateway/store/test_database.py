@@ -124,6 +124,7 @@ def test_postgresql_cannot_truncate_what_only_grows(postgresql: str) -> None:
     engine = open_database(postgresql)
     for table in (
         "ledger_entries",
+        "ledger_frames",
         "changes",
         "ledger_roots",
         "ledger_spans",

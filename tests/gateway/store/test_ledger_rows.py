@@ -7,16 +7,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
 from collectors.errors import StoreRefused
 from gateway.carbon import ledger
+from gateway.carbon.emission import decimal_text
 from gateway.carbon.evidence import canonical_json
+from gateway.carbon.frames import frame_text
 from gateway.carbon.headings import VARYING, Heading, Row
-from gateway.carbon.ledger import Posting, append, reversal_of
+from gateway.carbon.ledger import FRAMED, Posting, append, reversal_of
 from gateway.carbon.model import Draft, Entry
-from gateway.store.database import open_database
+from gateway.store.database import open_database, writing
 from gateway.store.ledger_repository import LedgerRepository
 from gateway.store.ledger_rows import LedgerRows
 
@@ -55,6 +58,7 @@ def text_of(row: Row) -> bytes:
     values: dict[str, Any] = dict(zip(VARYING, varying, strict=True))
     values = {name: value.encode() if isinstance(value, str) else value for name, value in values.items()}
     values["reverses"] = canonical_json(values["reverses"]).encode()
+    assert values["calculation"] is not None, "none of these calculations has a frame"
     return Heading.of(PLANT, key).template % tuple(values.values())
 
 
@@ -63,6 +67,35 @@ def test_texts_are_the_canonical_ones(engine: Engine, entries: list[Entry], chun
     rows = list(LedgerRows(engine).rows(PLANT, chunk))
     assert [text_of(row) for row in rows] == [ledger.text_of(entry).encode() for entry in entries]
     assert [row[-1] for row in rows] == [entry.hash for entry in entries]
+
+
+def test_entries_that_share_a_frame_come_with_its_name_and_no_calculation(engine: Engine) -> None:
+    drafts = [framed(draft(odd, number)) for number, odd in enumerate(ODD)]
+    postings = [Posting(own, "automatic") for own in drafts] + [Posting(reversal_of(drafts[2]), "late-data", 3)]
+    booked = append(None, postings, 1_790_000_000_000)
+    book, chains = LedgerRepository(engine), LedgerRows(engine)
+    book.append(booked[:5])
+    book.append(booked[5:])
+    assert {entry.format for entry in booked} == {FRAMED}
+    assert list(book.chain(PLANT)) == booked
+    assert book.newest(PLANT) == book.newest_of([PLANT])[PLANT] == booked[-1]
+    rows = list(chains.rows(PLANT))
+    for row, entry in zip(rows, booked, strict=True):
+        key, *varying, own_hash = row
+        values: dict[str, Any] = dict(zip(VARYING, varying, strict=True))
+        body = chains.body_of(msgspec.json.decode(key)[0])
+        assert (values["calculation"], own_hash, frame_text(entry.draft, entry.reverses)) == (None, entry.hash, body)
+    assert chains.frame_fault(PLANT) is None
+    with pytest.raises(KeyError):
+        chains.body_of("0" * 64)
+    with pytest.raises(StoreRefused, match="ledger_frames only grows"), writing(engine) as connection:
+        connection.execute(text("UPDATE ledger_frames SET body = '{}'"))
+
+
+def framed(own: Draft) -> Draft:
+    """With a calculation that has a frame."""
+    figures = {"amount": decimal_text(own.amount_u), "emission_g": str(own.emission_g)}
+    return replace(own, calculation={**figures, "note": own.source, "none": None})
 
 
 def test_other_chains_are_left_out(engine: Engine, entries: list[Entry]) -> None:
