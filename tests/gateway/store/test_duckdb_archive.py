@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -15,39 +13,13 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from collectors.clock import HOUR_MS
 from collectors.errors import ConfigurationError
 from gateway.store import duckdb_archive
-from gateway.store.duckdb_archive import month_after, month_of
+from gateway.store.duckdb_archive import month_after
 from gateway.store.duckdb_store import DuckDBStore
 from gateway.store.timeseries import ReadingColumns
-
-OCTOBER = month_of(1_760_000_400_000)  # 2025
-NOVEMBER = month_after(OCTOBER)
-DECEMBER = month_after(NOVEMBER)
-EVER = 2**62
-
-
-def readings(point: int, times: list[int], value: float = 1.0) -> ReadingColumns:
-    count = len(times)
-    return ReadingColumns(
-        np.full(count, point, np.int32), np.array(times, np.int64), np.full(count, value), np.zeros(count, np.uint8)
-    )
-
-
-def every_minute(point: int, start_ms: int, count: int, value: float = 1.0) -> ReadingColumns:
-    return readings(point, [start_ms + minute * 60_000 for minute in range(count)], value)
-
-
-def archive_all(store: DuckDBStore, before_ms: int = EVER) -> list[str]:
-    done = []
-    while (archived := store.archive(before_ms)) is not None:
-        done.append(archived.month)
-    return done
+from tests.gateway.store.archived import DECEMBER, EVER, NOVEMBER, OCTOBER, archive_all, every_minute, readings
 
 
 def rows_in_table(store: DuckDBStore) -> int:
@@ -383,69 +355,3 @@ def test_killed_somewhere_in_many_months_every_reading_is_there_once(path: Path)
         assert store.archived()[0] % 50_000 == 0
         done = store.archived()[0] // 50_000
         store.close()
-
-
-times = st.integers(0, 40).map(lambda step: OCTOBER + step * 36 * HOUR_MS)  # over two months, often the same
-points = st.integers(1, 3)
-
-
-class ArchiveModel(RuleBasedStateMachine):
-    """Appends, archiving, restarts in any order, against a dictionary."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.store = DuckDBStore(self.folder / "timeseries.duckdb")
-        self.stored: dict[tuple[int, int], float] = {}
-        self.count = 0
-
-    @rule(rows=st.lists(st.tuples(points, times), min_size=1, max_size=6))
-    def append(self, rows: list[tuple[int, int]]) -> None:
-        values = [float(self.count + number) for number in range(len(rows))]
-        self.count += len(rows)
-        self.stored |= dict(zip(rows, values, strict=True))
-        ids, at_ms = zip(*rows, strict=True)
-        self.store.append(
-            ReadingColumns(
-                np.array(ids, np.int32), np.array(at_ms, np.int64), np.array(values), np.zeros(len(rows), np.uint8)
-            )
-        )
-
-    @rule(before=times)
-    def archive(self, before: int) -> None:
-        archive_all(self.store, before)
-
-    @rule(limits=st.dictionaries(points, times, min_size=1))
-    def forget(self, limits: dict[int, int]) -> None:
-        self.store.forget(limits)
-        self.stored = {key: value for key, value in self.stored.items() if key[1] >= limits.get(key[0], 0)}
-
-    @rule()
-    def archive_one(self) -> None:
-        self.store.archive(EVER)
-
-    @rule()
-    def restart(self) -> None:
-        self.store.close()
-        self.store = DuckDBStore(self.folder / "timeseries.duckdb")
-
-    @invariant()
-    def all_readings_are_there(self) -> None:
-        found = self.store.read([1, 2, 3], 0, EVER)
-        rows = zip(found.point_id.tolist(), found.at_ms.tolist(), found.value.tolist(), strict=True)
-        assert [((point, at_ms), value) for point, at_ms, value in rows] == sorted(self.stored.items())
-
-    @rule(point=points, at_ms=times, count=st.integers(1, 4))
-    def neighbours_are_found(self, point: int, at_ms: int, count: int) -> None:
-        own = sorted(at for number, at in self.stored if number == point)
-        before = self.store.before([point], at_ms, count).at_ms.tolist()
-        assert before == [at for at in own if at < at_ms][-count:]
-        assert self.store.after([point], at_ms, count).at_ms.tolist() == [at for at in own if at >= at_ms][:count]
-
-    def teardown(self) -> None:
-        self.store.close()
-        shutil.rmtree(self.folder)
-
-
-TestArchiveModel = ArchiveModel.TestCase
-TestArchiveModel.settings = settings(max_examples=8, stateful_step_count=12, deadline=None)
