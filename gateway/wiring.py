@@ -371,7 +371,7 @@ def _pipeline(
         registry=repository.snapshot,
         changed_rules=ChangedRules(engine, timeseries, usage, factors),
         usage=usage,
-        checks=ChecksStage(engine, timeseries),
+        checks=ChecksStage(engine, timeseries, settings.settle_s),
         entries=EntriesStage(engine, activities, factors, usage.reached),
         statements=StatementsStage(engine, policies, signer, settings.settle_s),
         sums=SumsStage(engine, policies, signer),

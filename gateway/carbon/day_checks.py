@@ -20,6 +20,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -34,6 +35,7 @@ MICRO = 1_000_000
 RESOLUTION_U = MICRO  # a unit: what a meter may show late
 LITTLE_ENERGY = 0.3  # of the usual energy per output
 USUAL_RECORDS = 4  # earlier records of a product that make an amount usual
+USUAL_DAYS = timedelta(days=92)  # before a record's first day: what began in them is earlier, and says what is usual
 
 # name -> (severity, zh, en). The braces are keys of the finding's values.
 SENTENCES: dict[str, tuple[Severity, str, str]] = {
@@ -252,24 +254,37 @@ def reading_finding(enterprise: Enterprise, hand: Stated, low: float, high: floa
 
 
 def output_findings(
-    enterprise: Enterprise, outputs: Sequence[Stated], energy_gce: Mapping[str, int], due: Iterable[str]
+    enterprise: Enterprise, outputs: Sequence[Stated], energy_gce: Mapping[date, int], due: Iterable[str]
 ) -> Iterator[Finding]:
-    """Outputs of one product by first day, with the standard coal that the plant used in each one's days (by record).
+    """Outputs of one product by first day, beside the standard coal that the plant used on each day that is booked.
 
-    Only records in `due` are judged; the others are what is usual.
+    Only records in `due` are judged; the others are what is usual. Each is judged by what lies at most USUAL_DAYS
+    before it, and so alike whatever else is due. A record before and in whose days nothing was booked at all is not
+    judged: an account without data is no plant without energy.
     """
     wanted = set(due)
-    intensities: list[float] = []
+    intensities: list[tuple[date, float]] = []
     for one in outputs:
-        gce = energy_gce[one.record]
+        first, end = date.fromisoformat(one.start), date.fromisoformat(one.end)
+        gce = sum(own for day, own in energy_gce.items() if first <= day < end)
         intensity = gce / 1000 / (one.amount_u / MICRO) if one.amount_u else 0.0
-        values: dict[str, Any] = {"record": one.record, "from": one.start, "to": one.end, "unit": one.unit}
-        usual = statistics.median(intensities) if len(intensities) >= USUAL_RECORDS else 0.0
-        if one.record in wanted and one.amount_u and gce == 0:
-            values["output"] = one.amount_u / MICRO
-            yield finding_of("output.without_energy", enterprise.id, f"output.{one.subject}", one.at_ms, values)
-        elif one.record in wanted and one.amount_u and usual and intensity < LITTLE_ENERGY * usual:
-            values |= {"intensity": intensity, "usual": usual, "share": _percent(intensity / usual)}
-            yield finding_of("output.little_energy", enterprise.id, f"output.{one.subject}", one.at_ms, values)
+        if one.record in wanted and one.amount_u and _is_booked(energy_gce, first, end):
+            before = [own for day, own in intensities if day >= first - USUAL_DAYS]
+            usual = statistics.median(before) if len(before) >= USUAL_RECORDS else 0.0
+            yield from _output_finding(enterprise, one, gce, intensity, usual)
         if intensity > 0:
-            intensities.append(intensity)
+            intensities.append((first, intensity))
+
+
+def _is_booked(energy_gce: Mapping[date, int], first: date, end: date) -> bool:
+    return any(gce for day, gce in energy_gce.items() if first - USUAL_DAYS <= day < end)
+
+
+def _output_finding(enterprise: Enterprise, one: Stated, gce: int, intensity: float, usual: float) -> Iterator[Finding]:
+    values: dict[str, Any] = {"record": one.record, "from": one.start, "to": one.end, "unit": one.unit}
+    if gce == 0:
+        values["output"] = one.amount_u / MICRO
+        yield finding_of("output.without_energy", enterprise.id, f"output.{one.subject}", one.at_ms, values)
+    elif usual and intensity < LITTLE_ENERGY * usual:
+        values |= {"intensity": intensity, "usual": usual, "share": _percent(intensity / usual)}
+        yield finding_of("output.little_energy", enterprise.id, f"output.{one.subject}", one.at_ms, values)

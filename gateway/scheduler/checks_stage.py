@@ -3,15 +3,18 @@
 Works off the same marks as the entries, after them. Usage of many enterprises is read at once and summed by day in
 columns; what is odd is rare and looked at one by one (`gateway.carbon.day_checks`).
 
-What stays true: running it again changes nothing; a finding that a day no longer shows is resolved. Limits: memory is
-bounded by CHUNK_POINT_DAYS; a point that was silent all day is a finding only if it has readings from before.
+What stays true: running it again changes nothing; a finding that a day no longer shows is resolved. What is found
+depends on the data alone, and not on which days happened to be due together: an output is judged once its days have
+ended, and again whenever a day changed that it, or what is usual for it, rests on. Limits: memory is bounded by
+CHUNK_POINT_DAYS; a point that was silent all day is a finding only if it has readings from before. A day is judged only
+if it was ever due: silence before the gateway first ran is found by whoever rebuilds those days.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 from sqlalchemy import Engine
@@ -19,6 +22,7 @@ from sqlalchemy import Engine
 from collectors.clock import HOUR_MS
 from gateway.carbon.calendar import ONE_DAY, day_start_ms
 from gateway.carbon.day_checks import (
+    USUAL_DAYS,
     Day,
     PointDay,
     Stated,
@@ -30,6 +34,8 @@ from gateway.carbon.day_checks import (
 from gateway.carbon.model import Finding
 from gateway.registry.model import DERIVED, Enterprise, Point, Registry
 from gateway.scheduler.activities import Days, consecutive_spans
+from gateway.scheduler.days import first_open_day, month_of
+from gateway.scheduler.months import EnterpriseMonth
 from gateway.scheduler.usage_stage import rules_of
 from gateway.store.columns import take_usage
 from gateway.store.dirty_days_repository import DirtyDay
@@ -41,7 +47,6 @@ from gateway.store.timeseries import ReadingColumns, TimeSeriesStore, UsageColum
 CHUNK_POINT_DAYS = 40_000  # of points × days looked at together: a million hours
 LONG_AGO_MS = 0  # before every reading
 FINDING_PREFIXES = ("balance.", "point.", "flatline.", "derived.", "output.", "reconcile.")
-USUAL_DAYS = timedelta(days=92)  # of a product's earlier records that say what energy is usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +63,23 @@ class ChecksStage:
 
     engine: Engine
     timeseries: TimeSeriesStore
+    settle_s: float  # after midnight until a day has ended
 
-    def run(self, registry: Registry, due: Sequence[DirtyDay], now_ms: int) -> None:
-        """Judge the due days of all enterprises anew; one that is no longer registered keeps its findings."""
+    def run(self, registry: Registry, due: Sequence[DirtyDay], now_ms: int) -> set[EnterpriseMonth]:
+        """Judge the due days of all enterprises anew; one that is no longer registered keeps its findings.
+
+        Gives the months in which findings about records may be others now: they may begin in other months than these.
+        """
         days_of: dict[str, set[date]] = {}
         for mark in due:
             if mark.enterprise in registry.enterprises:
                 days_of.setdefault(mark.enterprise, set()).add(mark.day)
+        months: set[EnterpriseMonth] = set()
         for span in _spans(registry, days_of):
-            self._judge(registry, span, now_ms)
+            months |= self._judge(registry, span, now_ms)
+        return months
 
-    def _judge(self, registry: Registry, span: _Span, now_ms: int) -> None:
+    def _judge(self, registry: Registry, span: _Span, now_ms: int) -> set[EnterpriseMonth]:
         points = [point for enterprise in span.enterprises for point in enterprise.every_point()]
         usage = self.timeseries.usage(sorted(point.point_id for point in points), *span.days.stretch)
         sums = _by_day(usage, span.days)
@@ -91,11 +102,13 @@ class ChecksStage:
                 )
                 found += day_findings(day)
             judged += [Judged(enterprise.id, subject, *span.days.stretch) for subject in _subjects(enterprise)]
-        of_records, subjects = self._records(registry, span)
-        with_records = [*found, *of_records]
-        FindingsRepository(self.engine).replace_all(
-            [*judged, *subjects], with_records, now_ms, prefixes=FINDING_PREFIXES
-        )
+        records = self._records_about(registry, span, now_ms)
+        for name, own_records in records.items():
+            of_records, subjects = self._judged_records(registry, name, own_records)
+            found += of_records
+            judged += subjects
+        FindingsRepository(self.engine).replace_all(judged, found, now_ms, prefixes=FINDING_PREFIXES)
+        return {(name, month_of(one.start_day)) for name, own_records in records.items() for one in own_records}
 
     def _first_readings(
         self, registry: Registry, points: Sequence[Point], sums: Mapping[tuple[int, int], PointDay], days: Days
@@ -112,30 +125,38 @@ class ChecksStage:
 
     # --- records ----------------------------------------------------------------------------------------------------
 
-    def _records(self, registry: Registry, span: _Span) -> tuple[list[Finding], list[Judged]]:
-        """Bills, hand readings and outputs that share a day with the span, each judged whole."""
+    def _records_about(self, registry: Registry, span: _Span, now_ms: int) -> dict[str, list[ActivityRecord]]:
+        """By enterprise: bills, hand readings and outputs of these days, and outputs that these days are usual for."""
         first, end = span.days.days[0], span.days.days[-1] + ONE_DAY
         ids = [enterprise.id for enterprise in span.enterprises]
-        records = RecordsRepository(self.engine).of_kinds(ids, ("bill", "reading", "product"), first, end)
-        if not records:
-            return [], []
-        by_enterprise: dict[str, list[ActivityRecord]] = {}
-        for record in records:
-            by_enterprise.setdefault(record.enterprise, []).append(record)
+        stored = RecordsRepository(self.engine)
+        outputs = stored.of_kinds(ids, ("product",), first, end + USUAL_DAYS)
+        found: dict[str, list[ActivityRecord]] = {}
+        for record in stored.of_kinds(ids, ("bill", "reading"), first, end):
+            found.setdefault(record.enterprise, []).append(record)
+        for record in outputs:
+            timezone = registry.park_of(record.enterprise).timezone
+            if record.end_day <= first_open_day(now_ms, self.settle_s, timezone):
+                found.setdefault(record.enterprise, []).append(record)
+        return found
+
+    def _judged_records(
+        self, registry: Registry, name: str, records: Sequence[ActivityRecord]
+    ) -> tuple[list[Finding], list[Judged]]:
+        """Records of an enterprise, each judged whole."""
+        enterprise, timezone = registry.enterprises[name], registry.park_of(name).timezone
         found: list[Finding] = []
         judged: list[Judged] = []
-        for name, own in by_enterprise.items():
-            enterprise, timezone = registry.enterprises[name], registry.park_of(name).timezone
-            for record in own:
-                at_ms = day_start_ms(record.start_day, timezone)
-                subject = f"output.{record.subject}" if record.kind == "product" else record.subject
-                judged.append(Judged(name, subject, at_ms, at_ms + 1))
-                stated, ends_ms = _stated(record, at_ms), day_start_ms(record.end_day, timezone)
-                if record.kind == "bill":
-                    found += self._bill(enterprise, stated, ends_ms)
-                elif record.kind == "reading":
-                    found += self._reading(enterprise, stated, ends_ms)
-            found += self._outputs(enterprise, timezone, [one for one in own if one.kind == "product"])
+        for record in records:
+            at_ms = day_start_ms(record.start_day, timezone)
+            subject = _output_subject(record.subject) if record.kind == "product" else record.subject
+            judged.append(Judged(name, subject, at_ms, at_ms + 1))
+            stated, ends_ms = _stated(record, at_ms), day_start_ms(record.end_day, timezone)
+            if record.kind == "bill":
+                found += self._bill(enterprise, stated, ends_ms)
+            elif record.kind == "reading":
+                found += self._reading(enterprise, stated, ends_ms)
+        found += self._outputs(enterprise, timezone, [one for one in records if one.kind == "product"])
         return found, judged
 
     def _bill(self, enterprise: Enterprise, bill: Stated, end_ms: int) -> Iterable[Finding]:
@@ -159,18 +180,17 @@ class ChecksStage:
         if not due:
             return
         first, end = min(one.start_day for one in due) - USUAL_DAYS, max(one.end_day for one in due)
-        energy = LedgerRepository(self.engine).energy_by_day(enterprise.id, first, end)
-        if not any(energy.values()):
-            return  # nothing is booked yet: an account without data is no plant without energy
+        stored = RecordsRepository(self.engine)
+        records = {
+            product: stored.overlapping(enterprise.id, product, first, end, "product")
+            for product in sorted({one.subject for one in due})
+        }
+        last = max(one.end_day for own in records.values() for one in own)
+        energy = LedgerRepository(self.engine).energy_by_day(enterprise.id, first, last)
         names = {one.record_id for one in due}
-        for product in sorted({one.subject for one in due}):
-            records = RecordsRepository(self.engine).overlapping(enterprise.id, product, first, end, "product")
-            outputs = [_stated(one, day_start_ms(one.start_day, timezone)) for one in records if one.start_day >= first]
-            used = {
-                one.record_id: sum(gce for day, gce in energy.items() if one.start_day <= day < one.end_day)
-                for one in records
-            }
-            yield from output_findings(enterprise, outputs, used, names)
+        for own in records.values():
+            outputs = [_stated(one, day_start_ms(one.start_day, timezone)) for one in own]
+            yield from output_findings(enterprise, outputs, energy, names)
 
 
 def _stated(record: ActivityRecord, at_ms: int) -> Stated:
@@ -187,6 +207,11 @@ def _subjects(enterprise: Enterprise) -> Iterator[str]:
     yield from (f"balance.{balance.id}" for balance in enterprise.balances)
     yield from (device.id for device in enterprise.devices)
     yield from (f"{point.device}.{point.id}" for point in enterprise.every_point())
+    yield from (_output_subject(product.id) for product in enterprise.products)
+
+
+def _output_subject(product: str) -> str:
+    return f"output.{product}"
 
 
 def _spans(registry: Registry, days_of: Mapping[str, Iterable[date]]) -> Iterator[_Span]:

@@ -199,9 +199,9 @@ class Pipeline:
     ) -> tuple[EntriesDone, StatementsDone]:
         """Entries, checks of the days, then statements and ratings; the marks are cleared only after all of them."""
         entries = self.entries.run(registry, [mark for mark in due if mark.source != WHOLE], now_ms)
-        self.checks.run(registry, due, now_ms)
+        months = self.checks.run(registry, due, now_ms)
         # An enterprise that is no longer registered keeps its account as it stands.
-        months = {(mark.enterprise, month_of(mark.day)) for mark in due if mark.enterprise in registry.enterprises}
+        months |= {(mark.enterprise, month_of(mark.day)) for mark in due if mark.enterprise in registry.enterprises}
         statements = self.statements.run(registry, sorted(months), now_ms)
         DirtyDaysRepository(self.engine).clear(due)
         return entries, statements

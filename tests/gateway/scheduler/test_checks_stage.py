@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.accounts.documents import statement_from
 from gateway.store.findings_repository import FindingsRepository
+from gateway.store.statements_repository import StatementsRepository
 
 from .plant import PLANT, REGISTRY, Plant, at, steady
 
@@ -155,3 +157,60 @@ def test_running_again_changes_nothing(checked: Plant) -> None:
     checked.put("incomer", "energy_import", steady(DAY, 24, 1000, 300))
     checked.roll_up("2026-10-06 00:50")
     assert FindingsRepository(checked.house.engine).page(PLANT, 500) == first
+
+
+def outputs(plant: Plant, days: range) -> None:
+    """An output of a hundred tonnes on each of these days of October."""
+    for day in days:
+        send(plant, id=f"p-{day}", product="plate", date=f"2026-10-{day:02}", amount=100, unit="t")
+
+
+def test_an_output_is_judged_again_when_what_was_usual_before_it_is_corrected(checked: Plant) -> None:
+    checked.put("incomer", "energy_import", steady("2026-10-01 00:00", 9 * 24, 100_000, 300))
+    checked.put("incomer", "energy_import", steady("2026-10-10 00:00", 24, 164_800, 40))
+    outputs(checked, range(1, 11))
+    checked.roll_up("2026-10-11 00:30")
+    assert list(found(checked)) == [("output.little_energy", "output.plate")]
+    checked.put("incomer", "energy_import", steady("2026-10-01 00:00", 6 * 24, 137_440, 40))  # what these days took
+    checked.roll_up("2026-10-11 01:00")
+    assert found(checked) == {}
+
+
+def test_an_output_that_was_corrected_to_other_days_takes_its_finding_along(checked: Plant) -> None:
+    checked.put("incomer", "energy_import", steady("2026-10-04 00:00", 24, 1000, 300))
+    checked.put("incomer", "energy_import", steady("2026-10-05 00:00", 24, 8200, 0))
+    send(checked, id="p-1", product="plate", date="2026-10-05", amount=100, unit="t")
+    checked.roll_up("2026-10-06 00:30")
+    assert list(found(checked)) == [("output.without_energy", "output.plate")]
+    send(checked, id="p-2", product="plate", date="2026-10-04", amount=100, unit="t", supersedes="p-1")
+    checked.roll_up("2026-10-06 00:40")
+    assert found(checked) == {}
+
+
+def test_an_output_is_judged_once_its_days_have_ended(checked: Plant) -> None:
+    checked.put("incomer", "energy_import", steady("2026-10-01 00:00", 96, 1000, 300))
+    checked.put("incomer", "energy_import", steady("2026-10-05 00:00", 48, 29800, 0))
+    send(checked, id="p-1", product="plate", **{"from": "2026-10-05", "to": "2026-10-07"}, amount=100, unit="t")
+    checked.roll_up("2026-10-06 00:30")
+    assert found(checked) == {}
+    checked.roll_up("2026-10-07 00:30")
+    assert list(found(checked)) == [("output.without_energy", "output.plate")]
+
+
+def test_a_finding_about_a_record_is_counted_by_the_month_that_it_begins_in(checked: Plant) -> None:
+    checked.put("incomer", "energy_import", steady("2026-09-29 00:00", 96, 1000, 300))
+    period = {"from": "2026-09-29", "to": "2026-10-03"}
+    send(checked, id="b-1", bill="incomer.energy_import", **period, amount=28800, unit="kWh")
+    checked.roll_up("2026-10-03 00:30")
+    assert (found(checked), counted(checked)) == ({}, 0)
+    checked.put("incomer", "energy_import", steady("2026-10-02 00:00", 24, 22600, 900))  # corrected, in October only
+    checked.roll_up("2026-10-03 01:00")
+    assert list(found(checked)) == [("reconcile.bill", "incomer.energy_import")]
+    assert counted(checked) == 1
+
+
+def counted(plant: Plant) -> int:
+    """Open findings as the statement of September says them."""
+    stored = StatementsRepository(plant.house.engine).newest(PLANT, "2026-09")
+    assert stored is not None
+    return statement_from(stored.body).findings_open
