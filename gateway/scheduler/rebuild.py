@@ -10,6 +10,9 @@ What stays true:
 - Where the raw readings of a day are gone nothing is touched: days of an enterprise before `whole_from` stay as they
   are and are named. They are gone where hourly usage is stored from before the first reading that is left; the first
   CONTEXT readings that are left serve only to judge those after them.
+- Findings and the change feed are those of a roll-up at the same instant: what was stored wrongly and never booked
+  leaves no trace; what was booked is taken back, told as one more change, and its findings are resolved. A month that
+  fits into a piece is not divided, so it is stated, and if it is closed signed, once.
 - Limit: readings that were removed from the middle are not missed here but by `tanmai verify`.
 """
 
@@ -28,7 +31,7 @@ from gateway.carbon.calendar import ONE_DAY, day_start_ms, days_between, local_d
 from gateway.carbon.usage import CONTEXT
 from gateway.registry.model import Enterprise, Registry
 from gateway.scheduler.changed_rules import LONG_AGO_MS
-from gateway.scheduler.days import WHOLE, first_open_day
+from gateway.scheduler.days import WHOLE, first_open_day, month_days, month_of
 from gateway.scheduler.pipeline import AccountsFailed, Pipeline
 from gateway.scheduler.turns import Part
 from gateway.scheduler.usage_stage import PASSING
@@ -42,7 +45,6 @@ from gateway.store.timeseries import TimeSeriesStore, UsageColumns
 log = structlog.get_logger(__name__)
 
 PIECE_POINT_DAYS = 2_000  # of one piece, points × days: 3 million readings if there is one a minute
-PIECE_DAYS = 31  # of one enterprise in one piece
 ENTRIES_PER_PAGE = 5_000
 
 
@@ -236,13 +238,14 @@ def _pieces(registry: Registry, asked: Asked, rows: Sequence[RebuildRow]) -> lis
         left = (asked.last_day - row.next_day).days + 1
         if left <= 0:
             continue
-        if held >= PIECE_POINT_DAYS:
-            break
         enterprise = registry.enterprises.get(row.enterprise)
         if enterprise is not None:
             weight = max(len(enterprise.points()), 1)
-            left = max(min(left, PIECE_DAYS, (PIECE_POINT_DAYS - held) // weight), 1)
+            of_month = (month_days(month_of(row.next_day))[1] - row.next_day).days
+            left = min(left, of_month, max(PIECE_POINT_DAYS // weight, 1))
             held += left * weight
+        if pieces and held > PIECE_POINT_DAYS:
+            break
         pieces.append(Piece(row.enterprise, row.next_day, row.next_day + left * ONE_DAY))
     return pieces
 
