@@ -1,4 +1,5 @@
-"""Spreadsheets of activity records: read to rows of text, written as templates. The only file that knows openpyxl.
+"""Spreadsheets of activity records: read to rows of text, written as templates. The only file that knows openpyxl,
+and only from the first sheet on: it takes 8 MB, and most gateways never see one.
 
 What stays true: a cell is read as what it shows in JSON terms (a date as 2026-10-05, a number with its digits, a
 formula as the value that was last computed); a sheet that would unpack to more than MAX_UNPACKED_BYTES is refused
@@ -14,15 +15,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from openpyxl import Workbook, load_workbook
-from openpyxl.styles import Font, PatternFill
-from openpyxl.worksheet.datavalidation import DataValidation
-
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 SHEET = "records"
 HELP_SHEET = "说明 help"
 _WIDTH = 18
-_PREFILLED = PatternFill("solid", fgColor="EEEEEE")
+_PREFILLED = "EEEEEE"  # red, green, blue
 
 
 def is_sheet(content: bytes) -> bool:
@@ -37,6 +34,8 @@ def is_sheet(content: bytes) -> bool:
 
 def read_sheet(content: bytes) -> list[tuple[int, list[str]]]:
     """(row number, cells as text) of the sheet `records`, or of the first one. As wide as the header."""
+    from openpyxl import load_workbook
+
     book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     try:
         sheet = book[SHEET] if SHEET in book.sheetnames else book.worksheets[0]
@@ -82,6 +81,10 @@ def template_sheet(
 
     A choice is (column, key of its row in the first cell, values).
     """
+    from openpyxl import Workbook
+    from openpyxl.styles import Font, PatternFill
+    from openpyxl.worksheet.datavalidation import DataValidation
+
     book = Workbook()
     sheet = book.active
     sheet.title = SHEET
@@ -94,7 +97,7 @@ def template_sheet(
     for row in sheet.iter_rows(min_row=2):
         for cell in row:
             if cell.value:
-                cell.fill = _PREFILLED
+                cell.fill = PatternFill("solid", fgColor=_PREFILLED)
     sheet.freeze_panes = "B2"
     places = {cells[0]: number for number, cells in enumerate(rows, 2)}
     for column, key, values in choices:

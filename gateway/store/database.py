@@ -26,9 +26,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
@@ -36,6 +33,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from collectors.errors import ConfigurationError, StoreRefused, StoreUnavailable
+from gateway.store.revisions import newest_revision, revision_of
 
 Bind = Engine | Connection
 
@@ -44,7 +42,6 @@ POOL_SIZE = 8
 POOL_OVERFLOW = 24
 POOL_TIMEOUT_S = 30
 IDLE_IN_TRANSACTION_MS = 60_000
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any number will do as long as every replica uses the same: "tanmai" in ASCII.
 _MIGRATION_LOCK = 0x74616E6D6169
@@ -244,15 +241,10 @@ def _begin_sqlite(connection: Connection) -> None:
 def _migrate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise ConfigurationError(
-            f"the database cannot be brought up to date ({error}): it was made by a newer Tanmai; install that version"
-        ) from error
+    if revision_of(connection) != newest_revision():
+        from gateway.store.migrating import upgrade  # only here: it brings Alembic
+
+        upgrade(connection)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from sqlalchemy import Engine, func, select, text
 
 from collectors.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from gateway.store.database import alone, open_database, reading, take_turns, upsert, writing
+from gateway.store.revisions import newest_revision, revision_of
 from gateway.store.schema import changes, settings_kept
 from gateway.store.upkeep_schema import metadata
 
@@ -39,6 +42,22 @@ def test_opening_again_keeps_what_is_there(database_url: str) -> None:
     with reading(second) as connection:
         assert connection.execute(select(settings_kept.c.value)).scalar_one() == "abc"
     second.dispose()
+
+
+def test_what_is_up_to_date_is_opened_without_alembic(database_url: str) -> None:
+    open_database(database_url).dispose()
+    lines = f"""
+import sys
+from gateway.store.database import open_database
+open_database({database_url!r}).dispose()
+sys.exit("alembic" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", lines], check=False, timeout=60).returncode == 0
+
+
+def test_newest_revision_is_the_one_that_alembic_ends_at(engine: Engine) -> None:
+    with reading(engine) as connection:
+        assert revision_of(connection) == newest_revision()
 
 
 def test_replicas_may_start_at_once(database_url: str) -> None:

@@ -8,8 +8,9 @@ from alembic.config import Config
 from sqlalchemy import Engine, create_engine, text
 
 from gateway.store.canonical_json import sha256_of
-from gateway.store.database import MIGRATIONS, open_database, writing
+from gateway.store.database import open_database, writing
 from gateway.store.due_sums_repository import DueSumsRepository, sums_over
+from gateway.store.revisions import MIGRATIONS
 from gateway.store.statements_repository import StatementsRepository, StoredRating, StoredStatement, Written
 
 PLANT, OTHER = "91350500M00000000Y", "91350500M00000000Z"
