@@ -22,8 +22,9 @@ from gateway.store.ingest_rows import BatchKey, BatchRow, SetAsideRow
 from gateway.store.schema import batches as table
 from gateway.store.set_aside_repository import SetAsideRepository
 
-# In one statement: SQLite takes 32,766 variables, PostgreSQL 65,535.
-ROWS_PER_STATEMENT = 500
+# Rows of one statement, the most first: SQLite takes 32,766 variables, PostgreSQL 65,535. Few sizes, because the driver
+# keeps statements that it has seen, each with its program and its values: as many as there are sizes.
+STATEMENT_ROWS = (512, 128, 32, 8, 2, 1)
 
 _REASONS = msgspec.json.Decoder(tuple[ReasonCount, ...])
 _ENCODER = msgspec.json.Encoder()
@@ -141,8 +142,12 @@ class BatchesRepository:
 
 
 def _portions(rows: Sequence[_Tuple]) -> Iterator[Sequence[_Tuple]]:
-    for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        yield rows[start : start + ROWS_PER_STATEMENT]
+    """All rows in order, each time as many as the largest statement that they fill."""
+    start = 0
+    for size in STATEMENT_ROWS:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
 
 
 def _of_many(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> CursorResult[Any]:

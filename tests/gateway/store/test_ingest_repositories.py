@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, func, select
 
 from collectors.wire import ReasonCount
 from gateway.store.agent_status_repository import AgentStatusRepository
-from gateway.store.batches_repository import ROWS_PER_STATEMENT, BatchesRepository
-from gateway.store.database import open_database
+from gateway.store.batches_repository import STATEMENT_ROWS, BatchesRepository
+from gateway.store.database import open_database, reading
 from gateway.store.ingest_rows import BatchRow, SetAsideRow, StatusRow
+from gateway.store.schema import batches as table
 from gateway.store.set_aside_repository import MAX_DETAIL, SetAsideRepository
 
 OWN, OTHER = "91350500M00000000Y", "91350500M000000018"
@@ -63,9 +64,29 @@ def test_of_many_that_record_the_same_batches_at_once_each_batch_has_one_writer(
 
 def test_more_batches_than_one_query_takes_are_found(engine: Engine) -> None:
     batches = BatchesRepository(engine)
-    rows = [structs.replace(BATCH, batch_id=f"b{number}") for number in range(ROWS_PER_STATEMENT * 2 + 1)]
+    rows = [structs.replace(BATCH, batch_id=f"b{number}") for number in range(STATEMENT_ROWS[0] * 2 + 1)]
     batches.record(rows, [])
     assert len(batches.known([row.key for row in rows])) == len(rows)
+
+
+def test_groups_of_every_size_are_remembered_by_the_same_few_statements(engine: Engine) -> None:
+    """The driver keeps each statement that it has seen, with its values: one for each size was 40 MB a connection."""
+    seen: set[str] = set()
+
+    def note(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if "batches" in statement:
+            seen.add(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    batches, first = BatchesRepository(engine), 0
+    for size in (*range(1, 50), 127, 128, 129, 500, 511, 700):
+        rows = [structs.replace(BATCH, batch_id=f"b{first + number}") for number in range(size)]
+        assert batches.known([row.key for row in rows]) == {}
+        assert batches.record(rows, []) == {}
+        first += size
+    with reading(engine) as connection:
+        assert connection.scalar(select(func.count()).select_from(table)) == first
+    assert len(seen) == 2 * len(STATEMENT_ROWS) + 1  # to ask, to write, and the count above
 
 
 def test_looking_for_batches_walks_through_no_table(engine: Engine) -> None:
