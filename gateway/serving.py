@@ -29,10 +29,7 @@ from gateway.settings import Settings, split_address
 from gateway.web_server import WebServer
 from gateway.wiring import House, build
 
-WEB_THREADS = 8
 STDERR = 2  # the descriptor: `sys.stderr` may be something that has none
-CONNECTION_LIMIT = 256
-MAX_BODY_BYTES = 64 * 1024 * 1024
 MQTT_TIMEOUT_S = 15.0
 FIRST_START = "first-start"  # a file in the data directory until a start was whole
 BROKER_LOOK_S = 2.0  # how often a dead embedded broker is noticed

@@ -7,7 +7,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import msgspec
 from flask import Blueprint, Flask, Response, g, jsonify, request
 from prometheus_client import Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -33,10 +32,6 @@ from gateway.store.schema import (
 from gateway.store.upkeep_schema import raw_drops
 
 blueprint = Blueprint("ops", __name__)
-
-
-class Alive(msgspec.Struct, frozen=True):
-    status: str
 
 
 @blueprint.get("/healthz")

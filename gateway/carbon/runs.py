@@ -13,8 +13,6 @@ from collectors.reading import Float64s, Int64s
 from gateway.carbon.point_rule import PointRule
 from gateway.store.timeseries import Int32s
 
-Bools = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True)
 class Runs:

@@ -4,7 +4,8 @@ What stays true:
 - Everything goes the ordinary ways: Modbus TCP to the meters, MQTT from the agents, HTTP for history and records,
   operations for registry and tokens. The demo reaches into no part of the gateway.
 - Progress is saved as it is confirmed; stopped at any point, the next start continues where this one was.
-- Everything that was started is stopped, also when the start fails half-way. Stopping takes at most `STOP_S`.
+- Everything that was started is stopped, also when the start fails half-way: agents within AGENT_STOP_S, then the
+  gateway within GATEWAY_STOP_S.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ POLL_S = 0.1
 CRASH_S = 2.0  # a process that crashes has ended by then
 AGENT_STOP_S = 5.0
 GATEWAY_STOP_S = 10.0
-STOP_S = AGENT_STOP_S + GATEWAY_STOP_S
 RECORDS_EVERY_S = 60.0
 
 # role -> subject of the tokens that a visitor gets, beside one per enterprise and agent
