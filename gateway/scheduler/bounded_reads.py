@@ -2,13 +2,13 @@
 
 Who reads bounds points × days, which is rows only for a meter that is read once a minute; one that is read ten times a
 second has 600 times as many. So where that many could lie in what is asked for, the rows of each point are counted
-first: then the days are halved, and then the points of one day are put together as they fit. What a single point has
-on a single day is read in slices of time: what was sent over and over stands over and over in the store, but once in
-what is read.
+first: then the days are halved, and then the points of one day are put together as they fit. A part is read in slices
+of time: a store needs several times the room of what it gives while it puts that in order, and what was sent over and
+over stands over and over in it, but once in what is read.
 
-What stays true: the parts cover every point and day once, a point's days in their order. Limits: MOST_ROWS at once (in
-slices, which are equally long, if rows lie evenly), and beside them the different readings of one day of one point;
-meters that are read more often than QUICKEST_PER_HOUR.
+What stays true: the parts cover every point and day once, a point's days in their order. Limits: a part has MOST_ROWS
+in the store, or the different readings of one day of one point; a slice SLICE_ROWS, if rows lie evenly in time; meters
+that are read more often than QUICKEST_PER_HOUR.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from gateway.scheduler.windows import DAY_MS, Window
 from gateway.store.columns import one_after_another
 from gateway.store.timeseries import ReadingColumns, TimeSeriesStore
 
-MOST_ROWS = 1_000_000  # about 80 MB while they are read and usage is made of them
+MOST_ROWS = 1_000_000  # 21 MB of columns, and as much again for what is made of them
+SLICE_ROWS = 250_000  # 40 MB while DuckDB gathers them and they are put in order, where a million are 150
 QUICKEST_PER_HOUR = 36_000  # ten readings a second: few points and hours need not be counted
 
 Part = tuple[tuple[int, ...], tuple[int, ...]]  # points, and the instants at which their days begin and end
@@ -50,10 +51,10 @@ def bounded_windows(timeseries: TimeSeriesStore, window: Window) -> Iterator[Win
 
 
 def read_in_slices(timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
-    """Readings with start_ms <= at_ms < end_ms; of one point no more than MOST_ROWS of the store's rows at once."""
-    if len(point_ids) > 1 or not _may_be_many(point_ids, start_ms, end_ms):
+    """Readings with start_ms <= at_ms < end_ms, about SLICE_ROWS of the store's rows at once."""
+    if not _may_be_many(point_ids, start_ms, end_ms):
         return timeseries.read(point_ids, start_ms, end_ms)
-    slices = -(-sum(timeseries.counts(point_ids, start_ms, end_ms).values()) // MOST_ROWS)
+    slices = -(-sum(timeseries.counts(point_ids, start_ms, end_ms).values()) // SLICE_ROWS)
     edges = [start_ms + (end_ms - start_ms) * place // slices for place in range(slices)]
     return one_after_another([timeseries.read(point_ids, *stretch) for stretch in pairwise([*edges, end_ms])])
 

@@ -38,8 +38,27 @@ class Readings(Protocol):
 def near(timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int) -> Readings:
     """Who answers questions in and around a stretch: the store, or for few points what was read of it once."""
     if not 0 < len(point_ids) <= FEW or end_ms - start_ms > WIDEST_MS:
-        return timeseries
+        return InSlices(timeseries)
     return Near.of(timeseries, point_ids, start_ms - MARGIN_MS, end_ms + MARGIN_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class InSlices:
+    """The store, of which no more is read at once than fits."""
+
+    timeseries: TimeSeriesStore
+
+    def read(self, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
+        """Readings with start_ms <= at_ms < end_ms."""
+        return read_in_slices(self.timeseries, point_ids, start_ms, end_ms)
+
+    def before(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
+        """Up to `count` newest readings per point with at_ms strictly before `at_ms`."""
+        return self.timeseries.before(point_ids, at_ms, count)
+
+    def after(self, point_ids: Sequence[int], at_ms: int, count: int) -> ReadingColumns:
+        """Up to `count` oldest readings per point at or after `at_ms`."""
+        return self.timeseries.after(point_ids, at_ms, count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from gateway.scheduler.bounded_reads import bounded_windows
 from gateway.scheduler.day_digests import DayDigests
 from gateway.scheduler.days import days_fed_by
 from gateway.scheduler.derived_stage import DerivedStage
-from gateway.scheduler.near import Readings, near
+from gateway.scheduler.near import InSlices, Readings, near
 from gateway.scheduler.reached_days import ReachedDays
 from gateway.scheduler.windows import DAY_MS, Reach, Window, difference, windows_of
 from gateway.store.columns import one_after_another, sorted_readings, take_readings
@@ -283,7 +283,7 @@ def recomputed_usage(
     whole = Window(tuple(point_ids), start_ms, -(-end_ms // HOUR_MS) * HOUR_MS)
     parts = [
         usage_from(
-            _readings_around(timeseries, one.point_ids, one.start_ms, one.end_ms, rules),
+            _readings_around(InSlices(timeseries), one.point_ids, one.start_ms, one.end_ms, rules),
             rules,
             one.start_ms,
             one.end_ms,

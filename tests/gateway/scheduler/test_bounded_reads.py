@@ -102,7 +102,8 @@ def test_a_day_that_was_sent_over_and_over_is_read_in_slices(plant: Plant, monke
         return read(store, point_ids, start_ms, end_ms)
 
     monkeypatch.setattr(DuckDBStore, "read", measured)
-    monkeypatch.setattr(bounded_reads, "MOST_ROWS", MOST)
+    monkeypatch.setattr(bounded_reads, "MOST_ROWS", 4 * MOST)
+    monkeypatch.setattr(bounded_reads, "SLICE_ROWS", MOST)
     monkeypatch.setattr(bounded_reads, "QUICKEST_PER_HOUR", MOST)
     for _ in range(6):
         put_days(plant)

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.clock import HOUR_MS
-from gateway.scheduler.near import FEW, MARGIN_MS, Near, near
+from gateway.scheduler import bounded_reads
+from gateway.scheduler.near import FEW, MARGIN_MS, InSlices, Near, near
 from gateway.store.duckdb_store import DuckDBStore
 from gateway.store.timeseries import ReadingColumns
+from tests.plant_life.quick_store import QuickStore
 from tests.simulation.plain_store import PlainStore
 
 Rows = list[tuple[int, int, float, int]]
@@ -57,10 +59,26 @@ def test_answers_are_those_of_the_store(pairs: set[tuple[int, int]], asked: set[
 
 def test_many_points_and_long_stretches_are_the_stores(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path / "timeseries.duckdb")
-    assert near(store, range(FEW + 1), START_MS, END_MS) is store
-    assert near(store, [1], START_MS, START_MS + 400 * 24 * HOUR_MS) is store
-    assert near(store, [], START_MS, END_MS) is store
+    assert near(store, range(FEW + 1), START_MS, END_MS) == InSlices(store)
+    assert near(store, [1], START_MS, START_MS + 400 * 24 * HOUR_MS) == InSlices(store)
+    assert near(store, [], START_MS, END_MS) == InSlices(store)
     store.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(stored, st.sets(st.integers(1, 5), min_size=1), instants, st.integers(1, 60))
+def test_slices_together_are_what_one_reading_gives(
+    pairs: set[tuple[int, int]], asked: set[int], half: int, rows: int
+) -> None:
+    store = QuickStore()
+    store.append(columns(pairs))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounded_reads, "SLICE_ROWS", rows)
+        patch.setattr(bounded_reads, "MOST_ROWS", 1)
+        for stretch in ((START_MS - 3 * MARGIN_MS, half * HALF_MS), (half * HALF_MS, END_MS + 3 * MARGIN_MS)):
+            assert rows_of(InSlices(store).read(sorted(asked), *stretch)) == rows_of(
+                store.read(sorted(asked), *stretch)
+            )
 
 
 def test_what_is_at_hand_is_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
