@@ -1,6 +1,8 @@
 """Readings into a real InfluxDB 1.x: batches of a hundred readings through the whole of accepting, until durable.
 
 The limit posts the same lines, built before, in requests as large as ours over one connection, and does nothing else.
+The server's own speed differs by half from one second to the next, so both are measured MORE times than other rows, and
+take turns in coming first.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from gateway.store.timeseries import PointRef
 
 READINGS = 100  # of a batch
 GROUP = 1_000  # batches accepted together, as a busy listener does
+MORE = 4
 
 
 def run(bench: Bench) -> Iterator[Figure]:
@@ -32,9 +35,13 @@ def run(bench: Bench) -> Iterator[Figure]:
     bodies = list(_bodies(payloads))
     ours, bare = [], []
     with influxd(directory) as port:
-        for number in range(bench.scale.runs):
-            bare.append(readings / _posted_s(port, f"bare{number}", bodies))
-            ours.append(readings / _accepted_s(directory / f"gateway-{number}", port, f"ours{number}", payloads))
+        for number in range(MORE * bench.scale.runs):
+            for is_bare in (True, False) if number % 2 else (False, True):
+                if is_bare:
+                    bare.append(readings / _posted_s(port, f"bare{number}", bodies))
+                else:
+                    gateway = directory / f"gateway-{number}"
+                    ours.append(readings / _accepted_s(gateway, port, f"ours{number}", payloads))
     limits = {"bare_post": median_of(bare)}
     yield figure_of("ingest_influx", median_of(ours), "readings/s", limits, Target(0.85, "least"))
 
