@@ -23,8 +23,9 @@ from gateway.store.schema import batches as table
 from gateway.store.set_aside_repository import SetAsideRepository
 
 # Rows of one statement, the most first: SQLite takes 32,766 variables, PostgreSQL 65,535. Few sizes, because the driver
-# keeps statements that it has seen, each with its program and its values: as many as there are sizes.
-STATEMENT_ROWS = (512, 128, 32, 8, 2, 1)
+# keeps statements that it has seen, each with its program and its values: as many as there are sizes. Powers of two,
+# because each statement costs as much as three rows.
+STATEMENT_ROWS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 
 _REASONS = msgspec.json.Decoder(tuple[ReasonCount, ...])
 _ENCODER = msgspec.json.Encoder()
