@@ -30,7 +30,7 @@ Part = tuple[tuple[int, ...], tuple[int, ...]]  # points, and the instants at wh
 
 def bounded(timeseries: TimeSeriesStore, point_ids: Sequence[int], edges: Sequence[int]) -> Iterator[Part]:
     """Parts of some points and days: `edges` are where the days begin and where the last one ends."""
-    if not _may_be_many(point_ids, edges[0], edges[-1]):
+    if not _may_exceed(MOST_ROWS, point_ids, edges[0], edges[-1]):
         yield tuple(point_ids), tuple(edges)
         return
     rows = timeseries.counts(point_ids, edges[0], edges[-1])
@@ -52,15 +52,15 @@ def bounded_windows(timeseries: TimeSeriesStore, window: Window) -> Iterator[Win
 
 def read_in_slices(timeseries: TimeSeriesStore, point_ids: Sequence[int], start_ms: int, end_ms: int) -> ReadingColumns:
     """Readings with start_ms <= at_ms < end_ms, about SLICE_ROWS of the store's rows at once."""
-    if not _may_be_many(point_ids, start_ms, end_ms):
+    if not _may_exceed(SLICE_ROWS, point_ids, start_ms, end_ms):
         return timeseries.read(point_ids, start_ms, end_ms)
     slices = -(-sum(timeseries.counts(point_ids, start_ms, end_ms).values()) // SLICE_ROWS)
     edges = [start_ms + (end_ms - start_ms) * place // slices for place in range(slices)]
     return one_after_another([timeseries.read(point_ids, *stretch) for stretch in pairwise([*edges, end_ms])])
 
 
-def _may_be_many(point_ids: Sequence[int], start_ms: int, end_ms: int) -> bool:
-    return len(point_ids) * -(-(end_ms - start_ms) // HOUR_MS) * QUICKEST_PER_HOUR > MOST_ROWS
+def _may_exceed(rows: int, point_ids: Sequence[int], start_ms: int, end_ms: int) -> bool:
+    return len(point_ids) * -(-(end_ms - start_ms) // HOUR_MS) * QUICKEST_PER_HOUR > rows
 
 
 def _together(point_ids: Sequence[int], rows: Mapping[int, int]) -> Iterator[tuple[int, ...]]:

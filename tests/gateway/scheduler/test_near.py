@@ -74,7 +74,6 @@ def test_slices_together_are_what_one_reading_gives(
     store.append(columns(pairs))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bounded_reads, "SLICE_ROWS", rows)
-        patch.setattr(bounded_reads, "MOST_ROWS", 1)
         for stretch in ((START_MS - 3 * MARGIN_MS, half * HALF_MS), (half * HALF_MS, END_MS + 3 * MARGIN_MS)):
             assert rows_of(InSlices(store).read(sorted(asked), *stretch)) == rows_of(
                 store.read(sorted(asked), *stretch)
