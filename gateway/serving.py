@@ -24,6 +24,7 @@ from collectors.errors import ConfigurationError
 from gateway import create_app
 from gateway.broker.address import BrokerAddress
 from gateway.control import ControlFile, write_private
+from gateway.heap import keep_little
 from gateway.points_findings import keep_standing
 from gateway.settings import Settings, split_address
 from gateway.web_server import WebServer
@@ -49,6 +50,7 @@ log = structlog.get_logger(__name__)
 def run(settings: Settings, role: str) -> None:
     """Serve until a signal comes. Raises ConfigurationError if it cannot start."""
     configure_logging(settings.log_level, sys.stderr)
+    keep_little()
     faulthandler.enable(STDERR)  # a crash in native code then leaves the stacks of all threads in the log
     stop = threading.Event()
 

@@ -39,15 +39,14 @@ from gateway.store.columns import (
 )
 from gateway.store.duckdb_archive import GRACE_S, Archive, ArchivedFile, month_after, month_name, month_of
 from gateway.store.duckdb_columns import Columns, columns_of, notes, readings_of, rows_of
-from gateway.store.duckdb_file import CIRCUMSTANCES, first_line, open_file
+from gateway.store.duckdb_file import CIRCUMSTANCES, USE, first_line, open_file
 from gateway.store.timeseries import Archived, DirtyHours, Int32s, ReadingColumns, UsageColumns
 
-MEMORY_LIMIT_MIB = 96  # of its buffers; chosen by what a gateway may hold under load (docs/performance.md)
+MEMORY_LIMIT_MIB = 64  # of its buffers; chosen by what a gateway may hold under load (docs/performance.md)
 THREADS = 2
 # Pairs remembered so as not to note them twice; forgetting costs a second note, nothing else.
 NOTED_LIMIT = 1_000_000
-# `before` and `after` look this far first and four times farther each time, so that DuckDB's min-max index per
-# 122,880 rows skips nearly all of the file.
+# `before` and `after` look this far first and four times farther each time: DuckDB's min-max index skips nearly all.
 FIRST_WINDOW_MS = HOUR_MS // 4
 WINDOW_GROWTH = 4
 
@@ -368,6 +367,7 @@ class DuckDBStore:
         """A cursor that sees the last commit; trouble with disk or memory becomes StoreUnavailable."""
         try:
             with self._connection.cursor() as cursor:
+                cursor.execute(USE)
                 yield cursor
         except CIRCUMSTANCES as error:
             raise StoreUnavailable(

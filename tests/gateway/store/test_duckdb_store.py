@@ -22,6 +22,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from collectors.clock import HOUR_MS
 from collectors.errors import ConfigurationError, StoreUnavailable
+from gateway.store import duckdb_file
+from gateway.store.duckdb_file import ROW_GROUP_ROWS
 from gateway.store.duckdb_store import DuckDBStore
 from gateway.store.timeseries import DirtyHours, ReadingColumns, UsageColumns
 
@@ -149,6 +151,50 @@ def test_a_file_owned_by_another_process_says_who_owns_it(path: Path) -> None:
     DuckDBStore(path).close()
 
 
+def test_a_file_is_open_once_in_a_process(store: DuckDBStore, path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=f"{path} is open in this process already"):
+        DuckDBStore(path)
+    store.append(readings(1, 0, 1))
+    assert len(store.read([1], 0, 1)) == 1
+
+
+def row_groups(store: DuckDBStore) -> list[int]:
+    with store._reading() as cursor:
+        rows = cursor.execute("""
+            select max(start + count) from pragma_storage_info('reading')
+            where column_name = 'at_ms' and segment_type <> 'VALIDITY' group by row_group_id order by row_group_id
+        """).fetchall()
+    return [size for (size,) in rows]
+
+
+def test_rows_stand_in_few_large_groups(store: DuckDBStore) -> None:
+    """DuckDB holds something of each in memory for good."""
+    for first in range(0, 2_000_000, 100_000):
+        store.append(readings(1, first, 100_000))
+    assert len(row_groups(store)) <= 2_000_000 // ROW_GROUP_ROWS + 1
+
+
+def test_a_file_of_smaller_row_groups_is_read_and_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(duckdb_file, "ROW_GROUP_ROWS", 122_880)
+        old = DuckDBStore(path)
+        for first in range(0, 600_000, 100_000):
+            old.append(readings(1, first, 100_000, value=first))
+        old.close()
+    store = DuckDBStore(path)
+    assert len(row_groups(store)) >= 5
+    store.append(readings(1, 300_000, 1, value=7.0))  # again, later
+    store.append(readings(1, 600_000, 1_500_000, value=9.0))
+    store.forget({1: 50_000})
+    store.close()
+    again = DuckDBStore(path)
+    found = again.read([1], 0, 3_000_000)
+    np.testing.assert_array_equal(found.at_ms, np.arange(50_000, 2_100_000))
+    assert found.value[[0, 250_000 - 1, 250_000, 250_001, -1]].tolist() == [0.0, 200_000.0, 7.0, 300_000.0, 9.0]
+    assert again.latest([1]).at_ms.tolist() == [2_099_999]
+    again.close()
+
+
 def test_another_file_or_another_format_is_refused_with_advice(path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(ConfigurationError, match=r"cannot be opened: .*not a valid DuckDB.*TANMAI_DATA_DIR"):
@@ -210,7 +256,7 @@ def test_threads_append_read_and_claim_at_once_and_nothing_is_lost(store: DuckDB
 def test_of_instants_written_again_and_again_over_many_row_groups_the_last_stands(
     store: DuckDBStore, asked: list[int]
 ) -> None:
-    count = 100_000  # DuckDB reads groups of 122,880 rows in parallel
+    count = 400_000  # DuckDB reads row groups in parallel: two and a half of ours
     for value in (1.0, 2.0, 3.0):
         for point in (1, 2):
             store.append(readings(point, 0, count, value))
