@@ -62,6 +62,7 @@ def open_file(path: Path, archive: Path, memory_limit_mib: int, threads: int) ->
         "memory_limit": f"{memory_limit_mib}MiB",
         "threads": threads,
         "checkpoint_threshold": f"{CHECKPOINT_MIB}MiB",
+        "temp_directory": f"{path.absolute()}.tmp",  # beside the file, not where the program was started
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }

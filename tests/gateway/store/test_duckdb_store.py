@@ -294,6 +294,23 @@ def test_rewriting_the_running_hour_does_not_fill_the_disk(store: DuckDBStore, p
     assert set(store.usage([1, 500], T0_MS, T0_MS + 1).covered_ms.tolist()) == {119}
 
 
+def test_what_does_not_fit_in_memory_is_spilled_beside_the_file(
+    store: DuckDBStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path.parent)
+    for first in range(0, 4_000_000, 500_000):
+        store.append(readings(1, first, 500_000, value=first))
+    seen: set[str] = set()
+    with store._reading() as cursor:
+        cursor.execute("set memory_limit = '24MiB'")
+        cursor.execute("create temp table sorted as select * from reading order by value desc, at_ms desc")
+        seen = {file for (file,) in cursor.execute("select path from duckdb_temporary_files()").fetchall()}
+        assert cursor.execute("select count(*) from sorted").fetchall() == [(4_000_000,)]
+    assert seen
+    assert {Path(file).parent for file in seen} == {path.with_name("timeseries.duckdb.tmp")}
+    assert not (Path.cwd() / ".tmp").exists()
+
+
 def test_sql_can_neither_reach_other_files_nor_load_extensions(store: DuckDBStore, tmp_path: Path) -> None:
     (tmp_path / "secret.csv").write_text("a\n1\n")
     with store._reading() as cursor:
